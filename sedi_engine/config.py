@@ -1,0 +1,310 @@
+"""The one configuration: it draws the form, reads the command line and is stored with every run.
+
+Every field carries its help text and its limits. `RunConfig.load` starts from a preset and lays dotted
+`key=value` settings over it; what is not a field is refused with the nearest name that is.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sedi_engine.errors import ConfigError
+
+Price = Annotated[float, Field(ge=0)]
+
+
+class Section(BaseModel):
+    """A frozen group of settings; unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class GeneratorConfig(Section):
+    """Where candidates come from."""
+
+    kind: Literal["embedded", "endpoint", "stream"] = Field(
+        "embedded",
+        description="embedded: a small model on this machine; endpoint: an OpenAI-compatible server; "
+        "stream: recorded candidates from a JSONL file.",
+    )
+    base_url: str | None = Field(None, description="Address of the endpoint, with /v1.")
+    model: str = Field("SmolLM2-135M-Instruct", description="Model name sent with every call.")
+    api_key_env: str | None = Field(
+        None, description="Name of the environment variable that holds the endpoint's key; never the key."
+    )
+    prompt_form: Literal["staged", "whole_task"] = Field(
+        "staged",
+        description="staged: a list of instructions, then an output for each that passed; "
+        "whole_task: instruction, input and output in one call.",
+    )
+    max_concurrency: int = Field(4, ge=1, le=256, description="Calls in flight at once.")
+    timeout_s: float = Field(120.0, gt=0, le=3600, description="Seconds until a call counts as failed.")
+    max_attempts: int = Field(3, ge=1, le=10, description="Times one call is sent before it is given up.")
+    price_in_usd_per_mtok: Price | None = Field(None, description="USD per million prompt tokens.")
+    price_out_usd_per_mtok: Price | None = Field(None, description="USD per million completion tokens.")
+    stream_path: str | None = Field(None, description="JSONL with instruction, output, optional input.")
+    tasks_per_call: int = Field(8, ge=1, le=64, description="Tasks asked for in one call (n).")
+    temperature: float = Field(0.7, ge=0, le=2, description="Sampling temperature of instructions.")
+    top_p: float = Field(0.9, gt=0, le=1, description="Nucleus sampling mass of instructions.")
+    output_temperature: float = Field(0.3, ge=0, le=2, description="Sampling temperature of outputs.")
+    max_instruction_tokens: int = Field(512, ge=16, le=32768, description="Longest reply to a list prompt.")
+    max_output_tokens: int = Field(224, ge=8, le=32768, description="Longest output of one task.")
+
+
+class SeedsConfig(Section):
+    """Which seeds a run starts from."""
+
+    active: Literal["all"] | Annotated[int, Field(ge=1)] = Field(
+        "all", description="Size of the starting seed set: all accepted seeds, or so many drawn by random_seed."
+    )
+
+
+class DemosConfig(Section):
+    """What a prompt shows."""
+
+    count: int = Field(3, ge=1, le=32, description="Seeds shown in a prompt (k).")
+    from_pool: int = Field(0, ge=0, le=32, description="Machine-made examples shown on top of the seeds.")
+
+
+class FilterConfig(Section):
+    """The relaxed ROUGE-L filter."""
+
+    threshold: float = Field(
+        0.85, gt=0, le=1, description="Drop when the largest ROUGE-L F1 is above this; 1 keeps all."
+    )
+    tokenizer: Literal["rouge", "unicode"] = Field(
+        "rouge",
+        description="rouge: [a-z0-9]+ as rouge-score does; unicode: words of any script, a CJK character each.",
+    )
+
+
+class ComposeConfig(Section):
+    """How a window becomes batches."""
+
+    composer: Literal["deal", "random"] = Field(
+        "deal", description="deal: clusters dealt evenly over the batches; random: the control."
+    )
+    batch_size: int = Field(8, ge=1, le=4096, description="Examples in a batch (B).")
+    batches_per_window: int = Field(10, ge=1, le=1000, description="Batches between two feedbacks (E).")
+
+
+class TrainConfig(Section):
+    """The LoRA fine-tune that the batches go through."""
+
+    model: str = Field(
+        "embedded", description="embedded, a Hugging Face name, a local path, or none (only fill windows)."
+    )
+    learning_rate: float = Field(2e-4, gt=0, le=1, description="LoRA learning rate after warm-up.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes CUDA when it is there.")
+    lora_rank: int = Field(8, ge=1, le=256, description="Rank of the adapters.")
+    lora_layers: int | None = Field(
+        8, ge=1, description="Adapt only the last so many layers; empty adapts all."
+    )
+    max_length: int = Field(512, ge=32, le=32768, description="Longest training example in tokens.")
+    micro_batch: int = Field(4, ge=1, le=4096, description="Examples in one forward pass; halved if memory ends.")
+    clip_norm: float = Field(1.0, gt=0, description="Largest gradient norm that is applied.")
+    warmup_steps: int = Field(2, ge=0, le=1000, description="Steps of linear warm-up inside the first window.")
+
+
+class FeedbackConfig(Section):
+    """How training changes the seeds."""
+
+    mode: Literal["auto", "review", "off"] = Field(
+        "auto", description="auto applies proposals at once; review waits for people; off proposes nothing."
+    )
+    batch_signal: Literal["grad_norm", "grad_norm_detrended", "loss"] = Field(
+        "grad_norm", description="What makes a batch the attractive one."
+    )
+    signal: Literal["loss", "el2n", "grand"] = Field(
+        "loss", description="Per-example signal that ranks promotions and credits seeds."
+    )
+    promote: int = Field(4, ge=0, le=64, description="Promotions and evictions at most per window (m).")
+    review_timeout_minutes: float | None = Field(
+        None, gt=0, description="In review: after so many minutes the rule decides; empty waits for ever."
+    )
+
+
+class BudgetConfig(Section):
+    """Caps; each reserves before a call is sent, so none is overshot."""
+
+    max_usd: float | None = Field(None, ge=0, description="Money a run may spend, in USD.")
+    max_tokens: int | None = Field(None, ge=0, description="Tokens a run may use, prompt and completion.")
+    max_calls: int | None = Field(None, ge=0, description="Calls a run may send; retries are not counted.")
+    max_minutes: float | None = Field(None, gt=0, description="Minutes a run may work; pauses are not counted.")
+
+
+class RunConfig(Section):
+    """Everything that decides what a run does."""
+
+    preset: str = Field("custom", description="The preset these settings started from.")
+    generator: GeneratorConfig = GeneratorConfig()
+    seeds: SeedsConfig = SeedsConfig()
+    demos: DemosConfig = DemosConfig()
+    filter: FilterConfig = FilterConfig()
+    compose: ComposeConfig = ComposeConfig()
+    train: TrainConfig = TrainConfig()
+    feedback: FeedbackConfig = FeedbackConfig()
+    budget: BudgetConfig = BudgetConfig()
+    iterations: int = Field(1, ge=1, le=10_000, description="Windows to fill and train.")
+    target_kept: int | None = Field(None, ge=1, description="Stop once so many examples are kept.")
+    random_seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of every random choice.")
+
+    @property
+    def window(self) -> int:
+        """Examples in a window: W = E·B."""
+        return self.compose.batch_size * self.compose.batches_per_window
+
+    @property
+    def prices(self) -> tuple[float | None, float | None]:
+        """USD per million prompt and completion tokens; embedded and stream cost nothing."""
+        if self.generator.kind != "endpoint":
+            return 0.0, 0.0
+        return self.generator.price_in_usd_per_mtok, self.generator.price_out_usd_per_mtok
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> RunConfig:
+        for broken, text in self._contradictions():
+            if broken:
+                raise ValueError(text)
+        return self
+
+    def _contradictions(self) -> Iterator[tuple[bool, str]]:
+        generator, batch_size = self.generator, self.compose.batch_size
+        yield (
+            self.target_kept is not None and batch_size > self.target_kept,
+            f"compose.batch_size is {batch_size}, larger than target_kept ({self.target_kept}): no batch could "
+            "ever be filled; set compose.batch_size to at most target_kept",
+        )
+        yield (
+            generator.kind == "stream" and not generator.stream_path,
+            "generator.kind is stream, but generator.stream_path is empty; name a JSONL file",
+        )
+        yield (
+            generator.kind == "stream" and self.feedback.mode == "auto",
+            "feedback.mode auto needs to know which seeds made a candidate, and a stream has no lineage; "
+            "set feedback.mode to off or review",
+        )
+        yield (
+            generator.kind == "endpoint" and not generator.base_url,
+            "generator.kind is endpoint, but generator.base_url is empty; give the server's address with /v1",
+        )
+        yield (
+            generator.kind == "embedded" and generator.prompt_form == "whole_task",
+            "generator.prompt_form whole_task is not offered for the embedded model, which is too small for it; "
+            "set generator.prompt_form to staged",
+        )
+        yield (
+            self.budget.max_usd is not None and None in self.prices,
+            "budget.max_usd cannot be kept while a price is unknown; set generator.price_in_usd_per_mtok and "
+            "generator.price_out_usd_per_mtok",
+        )
+        yield (
+            isinstance(self.seeds.active, int) and self.demos.count > self.seeds.active,
+            f"demos.count is {self.demos.count}, but seeds.active is only {self.seeds.active}; "
+            "set demos.count to at most seeds.active",
+        )
+
+    @classmethod
+    def load(cls, preset: str = "custom", settings: Mapping[str, Any] | None = None) -> RunConfig:
+        """The preset with dotted settings laid over it; raises ConfigError in words."""
+        if preset not in PRESETS:
+            raise ConfigError(f"There is no preset {preset!r}.", f"Presets: {', '.join(PRESETS)}.")
+        dotted = {**PRESETS[preset], **(settings or {}), "preset": preset}
+        return cls.from_dotted(dotted)
+
+    @classmethod
+    def from_dotted(cls, dotted: Mapping[str, Any]) -> RunConfig:
+        """A configuration from dotted names; raises ConfigError naming the nearest for an unknown one."""
+        nested: dict[str, Any] = {}
+        for key, value in dotted.items():
+            check_key(key)
+            *sections, name = key.split(".")
+            target = nested
+            for section in sections:
+                target = target.setdefault(section, {})
+            target[name] = value
+        try:
+            return cls.model_validate(nested)
+        except ValidationError as error:
+            raise ConfigError(*_in_words(error)) from None
+
+    def dotted(self) -> dict[str, Any]:
+        """The same settings as a flat mapping of dotted names."""
+        return dict(_flatten(self.model_dump(), ""))
+
+    def with_settings(self, settings: Mapping[str, Any]) -> RunConfig:
+        """A copy with dotted settings changed; raises ConfigError."""
+        return self.from_dotted({**self.dotted(), **settings})
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "custom": {},
+    "quick": {
+        "iterations": 1,
+        "seeds.active": 24,
+        "compose.batch_size": 4,
+        "compose.batches_per_window": 4,
+        "feedback.promote": 2,
+    },
+    "demo": {
+        "iterations": 3,
+        "seeds.active": 24,
+        "compose.batch_size": 8,
+        "compose.batches_per_window": 5,
+    },
+}
+
+
+def parse_settings(pairs: list[str]) -> dict[str, Any]:
+    """`key=value` words of a command line as settings; a value is read as JSON where it is JSON."""
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {pair!r} has no '='.", "Write it as key=value, for example iterations=2.")
+        check_key(key.strip())
+        settings[key.strip()] = _read_value(text)
+    return settings
+
+
+def field_names() -> list[str]:
+    """Every dotted name of the configuration, in order."""
+    return list(RunConfig().dotted())
+
+
+def check_key(key: str) -> None:
+    """Raise ConfigError, offering the nearest names, unless `key` is a setting."""
+    names = field_names()
+    if key not in names:
+        near = difflib.get_close_matches(key, names, n=3, cutoff=0.4) or names[:3]
+        raise ConfigError(f"There is no setting {key!r}.", f"Did you mean {' or '.join(near)}?")
+
+
+def _read_value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _flatten(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _in_words(error: ValidationError) -> tuple[str, str]:
+    """The first fault of a validation as (what happened, what to do)."""
+    fault = error.errors()[0]
+    names = [str(part) for part in fault["loc"] if not str(part).startswith(("constrained", "literal", "int", "float"))]
+    if not names:
+        return fault["msg"].removeprefix("Value error, ").rstrip(".") + ".", ""
+    given, allowed = fault["input"], fault["msg"].removeprefix("Input should be ")
+    return f"{'.'.join(names)} is {given!r}, but should be {allowed}.", "Change it and start again."

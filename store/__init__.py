@@ -1,0 +1,1 @@
+"""The DuckDB store of SeDi Studio: one owner, one writer, many readers."""
