@@ -60,7 +60,8 @@ class SeedsConfig(Section):
     """Which seeds a run starts from."""
 
     active: Literal["all"] | Annotated[int, Field(ge=1)] = Field(
-        "all", description="Size of the starting seed set: all accepted seeds, or so many drawn by random_seed."
+        "all",
+        description="Size of the starting seed set: all accepted seeds, or so many drawn by random_seed.",
     )
 
 
@@ -102,9 +103,7 @@ class TrainConfig(Section):
     learning_rate: float = Field(2e-4, gt=0, le=1, description="LoRA learning rate after warm-up.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes CUDA when it is there.")
     lora_rank: int = Field(8, ge=1, le=256, description="Rank of the adapters.")
-    lora_layers: int | None = Field(
-        8, ge=1, description="Adapt only the last so many layers; empty adapts all."
-    )
+    lora_layers: int | None = Field(8, ge=1, description="Adapt only the last so many layers; empty adapts all.")
     max_length: int = Field(512, ge=32, le=32768, description="Longest training example in tokens.")
     micro_batch: int = Field(4, ge=1, le=4096, description="Examples in one forward pass; halved if memory ends.")
     clip_norm: float = Field(1.0, gt=0, description="Largest gradient norm that is applied.")

@@ -176,7 +176,7 @@ class Proposal(Record):
     kind: ProposalKind
     subject_id: str = Field(description="candidate to promote, or seed to evict")
     rank: int
-    evidence: dict[str, float | int | str | bool | None | list[float]]
+    evidence: dict[str, float | int | str | bool | list[float] | None]
 
 
 class Decision(Record):

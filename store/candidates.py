@@ -1,0 +1,58 @@
+"""Candidates and the judgement of the replies they came from; the queue Q and the pool of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import duckdb
+
+from store.connection import fetch, insert
+from store.events import CallJudged
+
+Cursor = duckdb.DuckDBPyConnection
+DECIDED = "LEFT JOIN standing_decision d ON d.subject = 'candidate:' || c.candidate_id"
+
+
+def judged(cursor: Cursor, event: CallJudged) -> None:
+    """Enter a judged reply with all its candidates."""
+    insert(
+        cursor,
+        "judgement",
+        [
+            {
+                **event.model_dump(include={"run_id", "call_index", "iteration", "asked", "parsed", "surplus"}),
+                **{cause: event.failed.get(cause, 0) for cause in ("missing", "unparseable", "refused")},
+            }
+        ],
+    )
+    insert(cursor, "candidate", ({**c.model_dump(), "window_iteration": None} for c in event.candidates))
+
+
+def leave_queue(cursor: Cursor, run_id: str, iteration: int, members: tuple[str, ...]) -> None:
+    """The members of a finished window leave Q."""
+    cursor.execute(
+        "UPDATE candidate SET window_iteration = ? WHERE run_id = ? AND list_contains(?::VARCHAR[], candidate_id)",
+        [iteration, run_id, list(members)],
+    )
+
+
+def queue(cursor: Cursor, run_id: str) -> list[dict[str, Any]]:
+    """Q, oldest first: kept and not rejected, or rescued and complete, and in no finished window."""
+    return fetch(
+        cursor,
+        f"SELECT c.* FROM candidate c {DECIDED} WHERE c.run_id = ? AND c.window_iteration IS NULL "  # noqa: S608
+        "AND (c.verdict = 'kept' AND d.kind IS DISTINCT FROM 'reject' OR d.kind = 'rescue' AND c.output <> '') "
+        "ORDER BY c.call_index, c.position",
+        [run_id],
+    )
+
+
+def pool(cursor: Cursor, run_id: str) -> list[dict[str, Any]]:
+    """What passed the similarity filter, in the order of judgement: it stays even if its output was dropped."""
+    return fetch(
+        cursor,
+        "SELECT candidate_id, instruction, input, output, verdict FROM candidate "
+        "WHERE run_id = ? AND origin <> 'edit' AND (verdict = 'kept' OR stage = 'output') "
+        "ORDER BY call_index, position",
+        [run_id],
+    )

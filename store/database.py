@@ -1,0 +1,106 @@
+"""The store as the program holds it: readers take a cursor each, and one thread writes.
+
+Every write is a function of a cursor, run in a transaction of its own by the writer thread; its future is done only
+after the commit, so what is acknowledged is on disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, TypeVar
+
+import duckdb
+
+from store.connection import connect
+from store.errors import StoreError
+from store.migrations import migrate
+
+Result = TypeVar("Result")
+Cursor = duckdb.DuckDBPyConnection
+
+
+class Store:
+    """An open store; raises StoreLockedError, StoreNewerError or StoreError in words when it cannot be one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._connection = connect(folder)
+        try:
+            migrate(self._connection)
+        except BaseException:
+            self._connection.close()
+            raise
+        self._work: queue.Queue[tuple[Callable[..., Any], tuple[Any, ...], Future[Any]] | None] = queue.Queue()
+        self._thread = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
+        self._closed = False
+        self._thread.start()
+
+    @contextlib.contextmanager
+    def cursor(self) -> Iterator[Cursor]:
+        """A cursor for reading: one a query, since a connection refuses two at once."""
+        cursor = self._connection.cursor()
+        try:
+            yield cursor
+        finally:
+            cursor.close()
+
+    def read(self, query: Callable[..., Result], *args: Any) -> Result:
+        """The result of a reading function of a cursor."""
+        with self.cursor() as cursor:
+            return query(cursor, *args)
+
+    def submit(self, change: Callable[..., Result], *args: Any) -> Future[Result]:
+        """Queue a writing function of a cursor; the future is done after the commit."""
+        if self._closed:
+            raise StoreError("The store is closed.", "Start the program again.")
+        future: Future[Result] = Future()
+        self._work.put((change, args, future))
+        return future
+
+    def write(self, change: Callable[..., Result], *args: Any) -> Result:
+        """Run a writing function of a cursor and wait for its commit."""
+        return self.submit(change, *args).result()
+
+    def close(self) -> None:
+        """Finish what is queued, fold the log into the file and let go of it."""
+        if self._closed:
+            return
+        self._closed = True
+        self._work.put(None)
+        self._thread.join()
+        self._connection.close()
+
+    def _write_all(self) -> None:
+        cursor = self._connection.cursor()
+        while (item := self._work.get()) is not None:
+            change, args, future = item
+            try:
+                cursor.execute("BEGIN")
+                result = change(cursor, *args)
+                cursor.execute("COMMIT")
+            except BaseException as error:
+                _roll_back(cursor)
+                future.set_exception(_in_words(error))
+            else:
+                future.set_result(result)
+        cursor.execute("CHECKPOINT")
+        cursor.close()
+
+
+def _roll_back(cursor: Cursor) -> None:
+    with contextlib.suppress(duckdb.Error):  # the failure itself may have ended the transaction
+        cursor.execute("ROLLBACK")
+
+
+def _in_words(error: BaseException) -> BaseException:
+    if isinstance(error, duckdb.IOException):
+        return StoreError(
+            f"The store cannot be written: {str(error).splitlines()[0]}",
+            "Free some disk space or make the folder writable, then resume: what was stored is kept.",
+        )
+    return error

@@ -1,0 +1,237 @@
+"""The schema, one function a step; steps are only ever added, and each runs in one transaction with its record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import duckdb
+
+from store.errors import StoreNewerError
+
+Migration = Callable[[duckdb.DuckDBPyConnection], object]
+
+
+def m001_initial(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Runs, seeds, calls, candidates, batches, steps, proposals, decisions and the log of events."""
+    for statement in _INITIAL.split(";"):
+        if statement.strip():
+            cursor.execute(statement)
+
+
+MIGRATIONS: tuple[Migration, ...] = (m001_initial,)
+
+
+def migrate(connection: duckdb.DuckDBPyConnection) -> None:
+    """Bring the store to this program's schema; raises StoreNewerError when it is already past it."""
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS schema_version "
+        "(version INTEGER PRIMARY KEY, name VARCHAR NOT NULL, applied TIMESTAMP NOT NULL)"
+    )
+    row = connection.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()
+    version = int(row[0]) if row else 0
+    if version > len(MIGRATIONS):
+        raise StoreNewerError(
+            f"The store has schema {version}; this program knows up to {len(MIGRATIONS)}.",
+            "Update the program, or name another folder with --store DIR; nothing was changed.",
+        )
+    for number, step in enumerate(MIGRATIONS[version:], start=version + 1):
+        connection.execute("BEGIN")
+        step(connection)
+        connection.execute(
+            "INSERT INTO schema_version VALUES (?, ?, current_timestamp::TIMESTAMP)", [number, step.__name__]
+        )
+        connection.execute("COMMIT")
+
+
+_INITIAL = """
+CREATE TABLE run (
+    run_id VARCHAR PRIMARY KEY,
+    parent_run_id VARCHAR,
+    parent_iteration INTEGER,
+    config JSON NOT NULL,
+    fingerprint VARCHAR NOT NULL,
+    random_seed INTEGER NOT NULL,
+    versions JSON,
+    hardware JSON,
+    status VARCHAR NOT NULL,
+    iteration INTEGER NOT NULL DEFAULT 0,
+    phase VARCHAR,
+    outcome VARCHAR,
+    cap VARCHAR,
+    error VARCHAR,
+    next_step VARCHAR,
+    elapsed_s DOUBLE NOT NULL DEFAULT 0,
+    checkpoint VARCHAR,
+    checkpoint_sha256 VARCHAR,
+    created TIMESTAMP NOT NULL,
+    started TIMESTAMP,
+    ended TIMESTAMP
+);
+CREATE TABLE seed (
+    seed_id VARCHAR PRIMARY KEY,
+    instruction VARCHAR NOT NULL,
+    input VARCHAR NOT NULL,
+    output VARCHAR NOT NULL,
+    is_classification BOOLEAN NOT NULL,
+    origin VARCHAR NOT NULL,
+    parent_ids VARCHAR[] NOT NULL,
+    content_hash VARCHAR NOT NULL,
+    in_library BOOLEAN NOT NULL,
+    added TIMESTAMP NOT NULL
+);
+CREATE TABLE run_seed (
+    run_id VARCHAR NOT NULL,
+    seed_id VARCHAR NOT NULL,
+    position INTEGER NOT NULL,
+    status VARCHAR NOT NULL,
+    credit DOUBLE,
+    credit_sum DOUBLE NOT NULL DEFAULT 0,
+    calls INTEGER NOT NULL DEFAULT 0,
+    children INTEGER NOT NULL DEFAULT 0,
+    added_iteration INTEGER NOT NULL,
+    removed_iteration INTEGER,
+    reason VARCHAR,
+    promoted_by VARCHAR,
+    evicted_by VARCHAR,
+    decision_id BIGINT,
+    PRIMARY KEY (run_id, seed_id)
+);
+CREATE TABLE call (
+    run_id VARCHAR NOT NULL,
+    call_index INTEGER NOT NULL,
+    stage VARCHAR NOT NULL,
+    position INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    iteration INTEGER NOT NULL,
+    model VARCHAR NOT NULL,
+    endpoint VARCHAR NOT NULL,
+    prompt_version VARCHAR NOT NULL,
+    demo_seed_ids VARCHAR[] NOT NULL,
+    demo_pool_ids VARCHAR[] NOT NULL,
+    asked INTEGER NOT NULL,
+    prompt_tokens BIGINT NOT NULL,
+    completion_tokens BIGINT NOT NULL,
+    usage_source VARCHAR NOT NULL,
+    cost_usd DOUBLE,
+    latency_s DOUBLE NOT NULL,
+    finish_reason VARCHAR,
+    raw_reply VARCHAR,
+    error VARCHAR,
+    PRIMARY KEY (run_id, call_index, stage, position, attempt)
+);
+CREATE TABLE judgement (
+    run_id VARCHAR NOT NULL,
+    call_index INTEGER NOT NULL,
+    iteration INTEGER NOT NULL,
+    asked INTEGER NOT NULL,
+    parsed INTEGER NOT NULL,
+    missing INTEGER NOT NULL,
+    unparseable INTEGER NOT NULL,
+    refused INTEGER NOT NULL,
+    surplus INTEGER NOT NULL,
+    PRIMARY KEY (run_id, call_index)
+);
+CREATE TABLE candidate (
+    candidate_id VARCHAR PRIMARY KEY,
+    run_id VARCHAR NOT NULL,
+    iteration INTEGER NOT NULL,
+    call_index INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    origin VARCHAR NOT NULL,
+    parent_id VARCHAR,
+    instruction VARCHAR NOT NULL,
+    input VARCHAR NOT NULL,
+    output VARCHAR NOT NULL,
+    verdict VARCHAR NOT NULL,
+    stage VARCHAR,
+    reason VARCHAR,
+    max_rouge_l DOUBLE,
+    nearest_id VARCHAR,
+    nearest_source VARCHAR,
+    flags VARCHAR[] NOT NULL,
+    window_iteration INTEGER
+);
+CREATE TABLE batch (
+    run_id VARCHAR NOT NULL,
+    iteration INTEGER NOT NULL,
+    phase VARCHAR NOT NULL,
+    step INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    members VARCHAR[] NOT NULL,
+    clusters INTEGER[] NOT NULL,
+    distinct_clusters INTEGER NOT NULL,
+    largest_share DOUBLE NOT NULL,
+    vendi DOUBLE NOT NULL,
+    mean_distance DOUBLE NOT NULL,
+    near_duplicates INTEGER NOT NULL,
+    PRIMARY KEY (run_id, phase, step, attempt)
+);
+CREATE TABLE step (
+    run_id VARCHAR NOT NULL,
+    iteration INTEGER NOT NULL,
+    phase VARCHAR NOT NULL,
+    step INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    loss DOUBLE NOT NULL,
+    heldout_loss DOUBLE,
+    grad_norm DOUBLE NOT NULL,
+    grad_norm_detrended DOUBLE,
+    clipped BOOLEAN NOT NULL,
+    lr DOUBLE NOT NULL,
+    response_tokens INTEGER NOT NULL,
+    seconds DOUBLE NOT NULL,
+    tokens_per_s DOUBLE NOT NULL,
+    memory_mb DOUBLE NOT NULL,
+    micro_batch INTEGER NOT NULL,
+    attractive BOOLEAN NOT NULL,
+    superseded BOOLEAN NOT NULL DEFAULT false,
+    PRIMARY KEY (run_id, phase, step, attempt)
+);
+CREATE TABLE example_signal (
+    run_id VARCHAR NOT NULL,
+    phase VARCHAR NOT NULL,
+    step INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    candidate_id VARCHAR NOT NULL,
+    loss DOUBLE NOT NULL,
+    el2n DOUBLE NOT NULL,
+    grand DOUBLE,
+    ifd DOUBLE,
+    response_tokens INTEGER NOT NULL,
+    PRIMARY KEY (run_id, phase, step, attempt, candidate_id)
+);
+CREATE TABLE proposal (
+    proposal_id VARCHAR PRIMARY KEY,
+    run_id VARCHAR NOT NULL,
+    iteration INTEGER NOT NULL,
+    kind VARCHAR NOT NULL,
+    subject_id VARCHAR NOT NULL,
+    rank INTEGER NOT NULL,
+    evidence JSON NOT NULL
+);
+CREATE SEQUENCE decision_number;
+CREATE TABLE decision (
+    decision_id BIGINT PRIMARY KEY DEFAULT nextval('decision_number'),
+    subject VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,
+    reason VARCHAR,
+    "by" VARCHAR NOT NULL,
+    "at" TIMESTAMP NOT NULL,
+    supersedes BIGINT
+);
+CREATE TABLE event (
+    run_id VARCHAR NOT NULL,
+    seq BIGINT NOT NULL,
+    kind VARCHAR NOT NULL,
+    "at" TIMESTAMP NOT NULL,
+    elapsed_s DOUBLE NOT NULL,
+    payload JSON,
+    PRIMARY KEY (run_id, seq)
+);
+CREATE VIEW standing_decision AS
+    SELECT subject, arg_max(decision_id, decision_id) AS decision_id, arg_max(kind, decision_id) AS kind,
+           arg_max("by", decision_id) AS "by", arg_max("at", decision_id) AS "at",
+           arg_max(reason, decision_id) AS reason
+    FROM decision GROUP BY subject;
+CREATE VIEW current_step AS SELECT * FROM step WHERE NOT superseded
+"""
