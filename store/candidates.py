@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import duckdb
@@ -11,6 +12,7 @@ from store.events import CallJudged
 
 Cursor = duckdb.DuckDBPyConnection
 DECIDED = "LEFT JOIN standing_decision d ON d.subject = 'candidate:' || c.candidate_id"
+IN_K = "(c.verdict = 'kept' AND d.kind IS DISTINCT FROM 'reject' OR d.kind = 'rescue' AND c.output <> '')"
 
 
 def judged(cursor: Cursor, event: CallJudged) -> None:
@@ -36,23 +38,29 @@ def leave_queue(cursor: Cursor, run_id: str, iteration: int, members: tuple[str,
     )
 
 
-def queue(cursor: Cursor, run_id: str) -> list[dict[str, Any]]:
-    """Q, oldest first: kept and not rejected, or rescued and complete, and in no finished window."""
+def queue(cursor: Cursor, run_id: str, composed: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Q, oldest first: kept and not rejected, or rescued and complete, and in no finished window.
+
+    What is `composed` already stays, whatever was decided since: a decision acts at the next iteration's start.
+    """
     return fetch(
         cursor,
         f"SELECT c.* FROM candidate c {DECIDED} WHERE c.run_id = ? AND c.window_iteration IS NULL "  # noqa: S608
-        "AND (c.verdict = 'kept' AND d.kind IS DISTINCT FROM 'reject' OR d.kind = 'rescue' AND c.output <> '') "
-        "ORDER BY c.call_index, c.position",
-        [run_id],
+        f"AND ({IN_K} OR list_contains(?::VARCHAR[], c.candidate_id)) ORDER BY c.call_index, c.position",
+        [run_id, list(composed)],
     )
 
 
 def pool(cursor: Cursor, run_id: str) -> list[dict[str, Any]]:
-    """What passed the similarity filter, in the order of judgement: it stays even if its output was dropped."""
+    """What passed the similarity filter, in the order of judgement.
+
+    In staged form it stays even if its output was dropped; a whole task's output was checked before similarity.
+    """
     return fetch(
         cursor,
         "SELECT candidate_id, instruction, input, output, verdict FROM candidate "
-        "WHERE run_id = ? AND origin <> 'edit' AND (verdict = 'kept' OR stage = 'output') "
+        "WHERE run_id = $1 AND origin <> 'edit' AND (verdict = 'kept' OR stage = 'output' AND call_index IN "
+        "(SELECT call_index FROM call WHERE run_id = $1 AND stage = 'instruction')) "
         "ORDER BY call_index, position",
         [run_id],
     )

@@ -67,7 +67,7 @@ class Store:
         return self.submit(change, *args).result()
 
     def close(self) -> None:
-        """Finish what is queued, fold the log into the file and let go of it."""
+        """Finish what is queued and let go of the file."""
         if self._closed:
             return
         self._closed = True
@@ -88,7 +88,6 @@ class Store:
                 future.set_exception(_in_words(error))
             else:
                 future.set_result(result)
-        cursor.execute("CHECKPOINT")
         cursor.close()
 
 

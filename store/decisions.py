@@ -66,9 +66,9 @@ def of_run(cursor: Cursor, run_id: str) -> list[dict[str, Any]]:
     return [{**row, "evidence": json.loads(row["evidence"])} for row in rows]
 
 
-def open_count(cursor: Cursor, run_id: str) -> int:
-    """Proposals of a run that nobody has decided."""
-    return sum(row["decision"] is None for row in of_run(cursor, run_id))
+def open_count(cursor: Cursor, run_id: str, iteration: int) -> int:
+    """Proposals of a run's window that nobody has decided."""
+    return sum(row["decision"] is None and row["iteration"] == iteration for row in of_run(cursor, run_id))
 
 
 def last_number(cursor: Cursor) -> int:

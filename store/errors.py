@@ -31,3 +31,9 @@ class StoreLockedError(StoreError):
 
 class StoreNewerError(StoreError):
     """The store was written by a newer version of the program."""
+
+
+class ExportError(StudioError):
+    """An export cannot be made as it was asked for; nothing was written."""
+
+    exit_code = 2

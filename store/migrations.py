@@ -55,6 +55,7 @@ CREATE TABLE run (
     hardware JSON,
     status VARCHAR NOT NULL,
     iteration INTEGER NOT NULL DEFAULT 0,
+    filled INTEGER NOT NULL DEFAULT 0,
     phase VARCHAR,
     outcome VARCHAR,
     cap VARCHAR,

@@ -8,14 +8,13 @@ from typing import Any
 
 import duckdb
 
-from store import calls
+from store import calls, candidates
 from store.connection import fetch, fetch_one, insert
 from store.events import WindowFinished, WorkerStarted
 from store.records import RunStatus
 
 Cursor = duckdb.DuckDBPyConnection
 ALIVE = ("queued", "running")
-ENDED_WELL = ("completed", "waiting_for_review")
 
 
 def now() -> datetime:
@@ -63,6 +62,20 @@ def set_status(
     )
 
 
+def reopen(cursor: Cursor, run_id: str) -> None:
+    """Queue a run again. An end that it had come to is behind it; an interruption is gone on from."""
+    cursor.execute(
+        "UPDATE run SET outcome = CASE WHEN status IN ('interrupted', 'paused', 'failed') THEN outcome END, "
+        "status = 'queued', error = NULL, next_step = NULL WHERE run_id = ?",
+        [run_id],
+    )
+
+
+def with_status(cursor: Cursor, status: RunStatus) -> list[str]:
+    """Ids of the runs with this status."""
+    return [row["run_id"] for row in fetch(cursor, "SELECT run_id FROM run WHERE status = ?", [status])]
+
+
 def interrupt_alive(cursor: Cursor) -> list[str]:
     """At start: whatever claims to be queued or running is not; returns those runs."""
     rows = fetch(
@@ -84,12 +97,14 @@ def worker_started(cursor: Cursor, event: WorkerStarted) -> None:
 
 
 def window_finished(cursor: Cursor, event: WindowFinished) -> None:
-    """A window is over."""
+    """A window is over; one that held nothing (capped before the first batch was full) does not count as one."""
     cursor.execute(
-        "UPDATE run SET iteration = ?, outcome = ?, cap = ?, checkpoint = coalesce(?, checkpoint), "
-        "checkpoint_sha256 = coalesce(?, checkpoint_sha256) WHERE run_id = ?",
+        "UPDATE run SET iteration = CASE WHEN ? THEN ? ELSE iteration END, filled = filled + ?, outcome = ?, cap = ?, "
+        "checkpoint = coalesce(?, checkpoint), checkpoint_sha256 = coalesce(?, checkpoint_sha256) WHERE run_id = ?",
         [
+            bool(event.members),
             event.iteration,
+            int(event.outcome in ("filled", "target")),
             event.outcome,
             event.cap,
             event.checkpoint,
@@ -146,6 +161,8 @@ def summary(cursor: Cursor, run_id: str) -> dict[str, Any] | None:
         "preset": run["config"]["preset"],
         "iteration": run["iteration"],
         "iterations": run["config"]["iterations"],
+        "window": run["config"]["compose"]["batch_size"] * run["config"]["compose"]["batches_per_window"],
+        "queued": len(candidates.queue(cursor, run_id)),
         "phase": run["phase"],
         "outcome": run["outcome"],
         "cap": run["cap"],

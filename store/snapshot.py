@@ -13,6 +13,7 @@ import duckdb
 
 from store import batches, calls, candidates, decisions, runs, seeds, steps
 from store.connection import fetch, fetch_one
+from store.events import Outcome
 from store.records import Batch, NearestSource, Record, Seed
 
 
@@ -31,6 +32,7 @@ class Queued(Record):
 
     candidate_id: str
     call_index: int
+    origin: str
     instruction: str
     input: str
     output: str
@@ -67,7 +69,7 @@ class Snapshot(Record):
     pool: tuple[PoolEntry, ...]
     queue: tuple[Queued, ...]
     batches: tuple[Batch, ...]
-    window_outcome: str | None = None
+    window_outcome: Outcome | None = None
     window_cap: str | None = None
     checkpoint: str | None = None
     checkpoint_sha256: str | None = None
@@ -114,7 +116,7 @@ def take(cursor: duckdb.DuckDBPyConnection, run_id: str) -> Snapshot:
         last_decision=decisions.last_number(cursor),
         active=_active(cursor, run_id),
         pool=_pool(cursor, run_id),
-        queue=_queue(cursor, run_id),
+        queue=_queue(cursor, run_id, [member for batch in stored for member in batch.members]),
         batches=tuple(stored),
         window_outcome=closing.get("outcome"),
         window_cap=closing.get("cap"),
@@ -162,7 +164,7 @@ def _pool(cursor: duckdb.DuckDBPyConnection, run_id: str) -> tuple[PoolEntry, ..
     return (*first, *passed)
 
 
-def _queue(cursor: duckdb.DuckDBPyConnection, run_id: str) -> tuple[Queued, ...]:
+def _queue(cursor: duckdb.DuckDBPyConnection, run_id: str, composed: list[str]) -> tuple[Queued, ...]:
     demos = {
         row["call_index"]: tuple(row["demo_seed_ids"])
         for row in fetch(
@@ -174,10 +176,10 @@ def _queue(cursor: duckdb.DuckDBPyConnection, run_id: str) -> tuple[Queued, ...]
     }
     return tuple(
         Queued(
-            **{name: row[name] for name in ("candidate_id", "call_index", "instruction", "input", "output")},
+            **{name: row[name] for name in ("candidate_id", "call_index", "origin", "instruction", "input", "output")},
             demo_seed_ids=demos.get(row["call_index"], ()),
         )
-        for row in candidates.queue(cursor, run_id)
+        for row in candidates.queue(cursor, run_id, composed)
     )
 
 

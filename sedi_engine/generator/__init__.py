@@ -1,1 +1,1 @@
-
+"""Where candidates come from: prompts, clients, replies and the filling of a window."""

@@ -1,0 +1,107 @@
+"""Which call comes next: its demonstrations and sampling follow from (random_seed, iteration, call_index).
+
+The same place in the same run always asks the same, so a resumed run repeats what is missing word for word.
+"""
+
+from __future__ import annotations
+
+import random
+
+from sedi_engine.config import RunConfig
+from sedi_engine.generator import prompts
+from sedi_engine.generator.caller import Ask
+from sedi_engine.generator.client import Request
+from sedi_engine.generator.stream import Stream
+from store.records import Call, CallStage, Seed
+from store.snapshot import PoolEntry, Snapshot
+
+SEED_BITS = 31
+
+
+class Asks:
+    """The calls of one iteration; `model` and `endpoint` are what the ledger names."""
+
+    def __init__(
+        self, snapshot: Snapshot, config: RunConfig, model: str, endpoint: str, stream: Stream | None = None
+    ) -> None:
+        self._snapshot, self._config, self._stream = snapshot, config, stream
+        self._model, self._endpoint = model, endpoint
+        self._seeds = {state.seed.seed_id: state.seed for state in snapshot.active}
+        self._made = {
+            entry.ident: _as_seed(entry)
+            for entry in snapshot.pool
+            if entry.source == "kept" and entry.output is not None
+        }
+
+    def instruction(self, call_index: int) -> Ask | None:
+        """The call with this index; None when a stream has no more."""
+        if self._stream:
+            return self._recorded(call_index)
+        rng = self._random(call_index)
+        seed_ids = _draw(rng, self._seeds, self._config.demos.count)
+        pool_ids = _draw(rng, self._made, self._config.demos.from_pool)
+        demos = [self._seeds[ident] for ident in seed_ids] + [self._made[ident] for ident in pool_ids]
+        n, sampling_seed = self._config.generator.tasks_per_call, rng.getrandbits(SEED_BITS)
+        if self._config.generator.prompt_form == "staged":
+            stage: CallStage = "instruction"
+            request = prompts.instruction_request(demos, n, self._config.generator, sampling_seed)
+        else:
+            stage = "whole_task"
+            request = prompts.whole_task_request(demos, n, self._config.generator, sampling_seed)
+        call = self._call(call_index, stage, request, n, seed_ids, pool_ids)
+        return Ask(call, request)
+
+    def output(self, of: Call, position: int, instruction: str) -> Ask:
+        """The call for the output of a candidate that passed, with the demonstrations of its instruction call."""
+        rng = self._random(of.call_index, position)
+        demos = [self._seeds[ident] for ident in of.demo_seed_ids if ident in self._seeds]
+        request = prompts.output_request(instruction, demos, self._config.generator, rng.getrandbits(SEED_BITS))
+        call = self._call(of.call_index, "output", request, 0, of.demo_seed_ids, of.demo_pool_ids)
+        return Ask(call.model_copy(update={"position": position}), request)
+
+    def _recorded(self, call_index: int) -> Ask | None:
+        assert self._stream is not None
+        reply = self._stream.reply(call_index, self._config.generator.tasks_per_call)
+        if reply is None:
+            return None
+        request = Request("completion", str(call_index), max_tokens=0, temperature=0, prompt_version="stream")
+        return Ask(self._call(call_index, "whole_task", request, reply[1], (), ()), request)
+
+    def _call(
+        self,
+        call_index: int,
+        stage: CallStage,
+        request: Request,
+        asked: int,
+        seed_ids: tuple[str, ...],
+        pool_ids: tuple[str, ...],
+    ) -> Call:
+        return Call(
+            run_id=self._snapshot.run_id,
+            call_index=call_index,
+            stage=stage,
+            iteration=self._snapshot.iteration,
+            model=self._model,
+            endpoint=self._endpoint,
+            prompt_version=request.prompt_version,
+            demo_seed_ids=seed_ids,
+            demo_pool_ids=pool_ids,
+            asked=asked,
+        )
+
+    def _random(self, *place: int) -> random.Random:
+        return random.Random(f"{self._config.random_seed}/{self._snapshot.iteration}/{place}")
+
+
+def _draw(rng: random.Random, tasks: dict[str, Seed], count: int) -> tuple[str, ...]:
+    return tuple(rng.sample(list(tasks), min(count, len(tasks))))
+
+
+def _as_seed(entry: PoolEntry) -> Seed:
+    return Seed(
+        seed_id=entry.ident,
+        instruction=entry.instruction,
+        input=entry.input,
+        output=entry.output or "",
+        origin="machine",
+    )

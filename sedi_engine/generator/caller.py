@@ -1,0 +1,140 @@
+"""One way for every call: reserve, write to the journal, send, write the reply to the journal, tell the ledger.
+
+A call whose reply is in the journal is not sent again; one that was sent and never answered is sent again with the
+same prompt as its next attempt. So a resumed run asks for what is missing and for nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sedi_engine.config import RunConfig
+from sedi_engine.costs import Budget, Reservation, cost_usd
+from sedi_engine.errors import GeneratorError
+from sedi_engine.generator.client import Client, Reply, Request
+from sedi_engine.generator.journal import CallKey, Journal
+from store.records import Call
+
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A call to make: what the ledger says of it before there is a reply, and the request itself."""
+
+    call: Call
+    request: Request
+
+    @property
+    def key(self) -> CallKey:
+        """What the call is known by, whatever the attempt."""
+        return CallKey(self.call.call_index, self.call.stage, self.call.position)
+
+
+class Caller:
+    """Sends calls under the caps of a run; `cap` names the one that stood in the way, once one has."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        client: Client,
+        journal: Journal,
+        budget: Budget,
+        record: Callable[[Call], None],
+    ) -> None:
+        self._config, self._client, self._journal, self._budget = config, client, journal, budget
+        self._record = record
+        self._slots = asyncio.Semaphore(config.generator.max_concurrency)
+        self._answers = journal.load()
+        self._reached = False
+        self.cap: str | None = None
+
+    def unanswered(self) -> list[Ask]:
+        """Calls that were sent before and never answered, oldest first."""
+        return [Ask(call, request) for call, request in self._answers.unanswered.values()]
+
+    def sent_up_to(self) -> int:
+        """The largest call index in the journal; -1 if there is none."""
+        return self._answers.last_index
+
+    def start(self, ask: Ask) -> asyncio.Task[Call] | None:
+        """Begin a call; None when a cap does not allow it. The task's result is its last attempt."""
+        if answered := self._answers.answered.get(ask.key):
+            return asyncio.ensure_future(_done(answered))
+        if lost := self._answers.unanswered.get(ask.key):
+            ask = Ask(*lost)
+        known = ask.key in self._answers.attempts
+        reservation = self._reserve(ask.request, new_call=not known)
+        if reservation is None:
+            return None
+        return asyncio.create_task(self._attempts(ask, reservation))
+
+    def _reserve(self, request: Request, *, new_call: bool) -> Reservation | None:
+        reservation = self._budget.reserve(_prompt_bytes(request), request.max_tokens, new_call=new_call)
+        if isinstance(reservation, str):
+            self.cap = reservation
+            return None
+        return reservation
+
+    async def _attempts(self, ask: Ask, reservation: Reservation) -> Call:
+        first = self._answers.attempts.get(ask.key, 0)
+        call, reply = await self._attempt(ask, first, reservation)
+        for attempt in range(first + 1, first + self._config.generator.max_attempts):
+            if reply.error is None or not reply.retryable:
+                break
+            await asyncio.sleep(_wait_s(attempt - first, reply.retry_after_s, ask.call.call_index))
+            again = self._reserve(ask.request, new_call=False)
+            if again is None:
+                break
+            call, reply = await self._attempt(ask, attempt, again)
+        self._reached = self._reached or reply.error is None
+        if reply.fatal or (reply.error_kind == "connection" and not self._reached):
+            raise GeneratorError(
+                reply.error or "The generator refuses.",
+                "Check generator.base_url, generator.model and the key, then resume: nothing is lost.",
+            )
+        return call
+
+    async def _attempt(self, ask: Ask, attempt: int, reservation: Reservation) -> tuple[Call, Reply]:
+        sent = ask.call.model_copy(update={"attempt": attempt})
+        async with self._slots:
+            self._journal.sent(sent, ask.request)
+            reply = await self._client.send(ask.request)
+        unknown = reply.usage_source == "unknown"
+        cost = cost_usd(reply.prompt_tokens, reply.completion_tokens, self._config.prices)
+        call = sent.model_copy(
+            update={
+                "prompt_tokens": reply.prompt_tokens,
+                "completion_tokens": reply.completion_tokens,
+                "usage_source": reply.usage_source,
+                "cost_usd": cost,
+                "latency_s": reply.latency_s,
+                "finish_reason": reply.finish_reason,
+                "raw_reply": None if reply.error else reply.text,
+                "error": reply.error,
+            }
+        )
+        self._journal.reply(call)
+        tokens = reply.prompt_tokens + reply.completion_tokens
+        self._budget.settle(reservation, None if unknown else tokens, None if unknown else cost)
+        self._record(call)
+        return call, reply
+
+
+async def _done(call: Call) -> Call:
+    return call
+
+
+def _prompt_bytes(request: Request) -> int:
+    prompt = request.prompt
+    texts = [prompt] if isinstance(prompt, str) else [part for message in prompt for part in message]
+    return sum(len(text.encode()) for text in texts)
+
+
+def _wait_s(failures: int, retry_after_s: float | None, salt: int) -> float:
+    """Exponential, with jitter, and never sooner than the server asks."""
+    jitter = 0.5 + random.Random(salt + failures).random()
+    return max(retry_after_s or 0.0, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**failures) * jitter)

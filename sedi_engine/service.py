@@ -1,0 +1,55 @@
+"""The store with its manager, opened once in the process that owns them: the dashboard's server, or a command."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from sedi_engine import paths
+from sedi_engine.jobs import Manager
+from sedi_engine.owner import Owner
+from store.database import Store
+
+
+class Service:
+    """An open store, its runs, and the loopback door through which other commands reach them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = Store(folder)
+        try:
+            self.manager = Manager(self.store)
+            self.owner = Owner(self.store, self.manager)
+        except BaseException:
+            self.store.close()
+            raise
+
+    def close(self) -> None:
+        """Stop what runs (it can be resumed), and let go of the store."""
+        self.owner.close()
+        self.manager.close()
+        self.store.close()
+
+
+_lock = threading.Lock()
+_current: Service | None = None
+
+
+def current() -> Service:
+    """The service of this process, opened on first use at the data folder; raises StoreError in words.
+
+    Kept in the module and not in a cache that a page can clear: there must never be two.
+    """
+    global _current
+    with _lock:
+        if _current is None:
+            _current = Service(paths.data_folder())
+        return _current
+
+
+def close_current() -> None:
+    """Close this process's service, if it was opened."""
+    global _current
+    with _lock:
+        if _current is not None:
+            _current.close()
+            _current = None
