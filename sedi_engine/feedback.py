@@ -52,7 +52,7 @@ class Feedback:
 
 
 @dataclass
-class _Sieve:
+class Sieve:
     """Who may be promoted, in order, and how many were held back for what."""
 
     passed: list[Change] = field(default_factory=list)
@@ -118,7 +118,7 @@ def promotable(
     seeds: Sequence[ActiveSeed],
     config: FeedbackConfig,
     tokenizer: Tokenizer,
-) -> _Sieve:
+) -> Sieve:
     """Examples of the step at `place` that may become seeds, by falling signal, and what held the others back.
 
     Machine-made, complete, no seed; not above the window's 95th percentile of loss; ROUGE-L at most 0.7 to every
@@ -129,7 +129,7 @@ def promotable(
     index, names = RougeIndex(tokenizer), [seed.seed_id for seed in seeds]
     for seed in seeds:
         index.add(seed.instruction)
-    sieve, clusters = _Sieve(), set()
+    sieve, clusters = Sieve(), set()
     for example in _by_signal(window[place].examples, config.signal):
         match = index.nearest(example.instruction, at_least=NEAREST_SEED_SHOWN)
         fault = _fault(example, guard, match.f1 if match else 0.0, clusters)
@@ -198,7 +198,7 @@ def _correlation(one: Sequence[float], other: Sequence[float]) -> float | None:
     return float(np.corrcoef(x, y)[0, 1])
 
 
-def _why_none(sieve: _Sieve, seeds: Sequence[ActiveSeed], credits: Mapping[str, Credit]) -> str:
+def _why_none(sieve: Sieve, seeds: Sequence[ActiveSeed], credits: Mapping[str, Credit]) -> str:
     if not sieve.passed:
         causes = ", ".join(f"{count} {fault}" for fault, count in sieve.held_back.items()) or "it is empty"
         return f"No example of the attractive batch may be promoted: {causes}."

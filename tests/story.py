@@ -9,7 +9,7 @@ from typing import Any
 from sedi_engine.config import RunConfig
 from store import runs, seeds, writer
 from store.database import Store
-from store.events import CallJudged, CallRecorded, Event, StepDone, WindowComposed, WindowFinished
+from store.events import CallJudged, CallRecorded, Event, PhaseStarted, StepDone, WindowComposed, WindowFinished
 from store.records import Batch, Call, Candidate, ExampleSignal, Proposal, Seed, Step
 
 AT = datetime(2026, 1, 2, 3, 4, 5)
@@ -93,6 +93,9 @@ class Story:
             for step, names in enumerate(members, first_step)
         )
         return WindowComposed(**self._head(), iteration=iteration, outcome="filled", batches=batches)
+
+    def phase(self, phase: str, at_s: float, iteration: int = 1) -> PhaseStarted:
+        return PhaseStarted(**{**self._head(), "elapsed_s": at_s}, iteration=iteration, phase=phase)
 
     def step(self, iteration: int, number: int, *members: str, attempt: int = 0) -> StepDone:
         examples = tuple(ExampleSignal(candidate_id=name, loss=1.0, el2n=0.5, response_tokens=5) for name in members)

@@ -13,6 +13,9 @@ from sedi_engine.errors import GeneratorError
 
 CONTEXT_TOKENS = 2048
 MOST_THREADS = 8
+# llama.cpp's threads wait for each other at every layer: one that has to share its core with the dashboard or
+# another job holds up all (measured: two threads on two busy cores gave a sixth of what one gave)
+SHARED_BETWEEN = 2
 ERRORS_ONLY = 1
 
 
@@ -29,7 +32,7 @@ class EmbeddedServer:
         self._gguf = gguf
         self._slots = slots
         self._context_tokens = context_tokens
-        self._threads = threads or usable_threads()
+        self._threads = threads or max(1, usable_threads() // SHARED_BETWEEN)
         self._server: Any = None
         self.api_key = secrets.token_urlsafe(32)
         self.base_url = ""

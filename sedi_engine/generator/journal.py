@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sedi_engine.generator.client import Request
+from sedi_engine.generator.request import Request
 from store.records import Call, CallStage
 
 

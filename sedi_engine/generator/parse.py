@@ -7,11 +7,10 @@ What a reply holds beyond the number asked is counted as surplus and not read.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from sedi_engine.generator.prompts import NO_INPUT, one_line
+from sedi_engine.generator.prompts import one_line
 
 FailureCause = Literal["missing", "unparseable", "refused"]
 
@@ -21,12 +20,14 @@ INPUT_HEAD = re.compile(r"^[ \t]*(?:\d{1,6}\.[ \t]*)?Input:", re.MULTILINE | re.
 OUTPUT_HEAD = re.compile(r"^[ \t]*(?:\d{1,6}\.[ \t]*)?Output:", re.MULTILINE | re.IGNORECASE)
 SEPARATOR_AT_END = re.compile(r"\n[ \t]*#{3,}\s*(?:\d{1,6}\.?\s*)?\Z")
 REFUSAL = re.compile(
-    r"\s*(?:i[’']?m |i am )?(?:very |so )?(?:sorry|unable to|afraid i can)|\s*i (?:can[’']?t|cannot|can not|won[’']?t)\b"
-    r"|\s*as an ai\b",
+    r"\s*(?:(?:i[’']?m |i am )?(?:very |so )?(?:sorry|unable to|afraid i can)|as an ai\b"
+    r"|i (?:can[’']?t|cannot|can not|won[’']?t)\b)",
     re.IGNORECASE,
 )
 REFUSING_ENDS = ("content_filter", "refusal")
 CUT_BY_LENGTH = "length"
+BLANK_LINE = re.compile(r"\n[ \t]*\n")
+SKIP = 3
 
 
 @dataclass(frozen=True)
@@ -62,18 +63,16 @@ def parse_instructions(text: str, asked: int, first_number: int, finish_reason: 
 
     An entry ends at its first blank line, and line breaks inside it become blanks.
     """
-    entries = [one_line(entry.strip().partition("\n\n")[0]) for entry in _entries(text, first_number)]
-    items = [Item(entry) if entry else None for entry in entries]
+    entries = [one_line(BLANK_LINE.split(entry.strip())[0]) for entry in _entries(text, first_number)]
+    cut, last = finish_reason == CUT_BY_LENGTH, len(entries) - 1
+    items = [Item(entry, truncated=cut and place == last) if entry else None for place, entry in enumerate(entries)]
     return _counted(items, text, asked, finish_reason)
 
 
 def parse_whole_tasks(text: str, asked: int, finish_reason: str | None) -> ParsedReply:
     """The whole tasks of a reply in the form "N. Instruction: … / Input: … / Output: …", "###" between them."""
-    heads = list(TASK_HEAD.finditer(text))
-    ends = [head.start() for head in heads[1:]] + [len(text)]
-    blocks = [text[head.end() : end] for head, end in zip(heads, ends, strict=True)]
-    cut = finish_reason == CUT_BY_LENGTH
-    last = len(blocks) - 1
+    blocks = _between(text, list(TASK_HEAD.finditer(text)))
+    cut, last = finish_reason == CUT_BY_LENGTH, len(blocks) - 1
     items = [_whole_task(block, unfinished=cut and place == last) for place, block in enumerate(blocks)]
     return _counted(items, text, asked, finish_reason)
 
@@ -82,23 +81,74 @@ def parse_output(text: str, finish_reason: str | None) -> ParsedOutput:
     """The answer to one task: all of the reply, or its parts where it begins with "Input:"."""
     if finish_reason in REFUSING_ENDS:
         return ParsedOutput("", "", False)
-    head, output_head = INPUT_HEAD.match(text.lstrip()), OUTPUT_HEAD.match(text.lstrip())
-    if output_head:
-        input_text, output = "", text.lstrip()[output_head.end() :]
-    elif head and (end := OUTPUT_HEAD.search(text.lstrip(), head.end())):
-        input_text, output = text.lstrip()[head.end() : end.start()], text.lstrip()[end.end() :]
-    else:
-        input_text, output = "", text
-    return ParsedOutput(_input(input_text), output.strip(), finish_reason == CUT_BY_LENGTH)
+    text = text.strip()
+    input_head = INPUT_HEAD.match(text)
+    output_head = OUTPUT_HEAD.search(text, input_head.end()) if input_head else OUTPUT_HEAD.match(text)
+    input_text = text[input_head.end() : output_head.start()] if input_head and output_head else ""
+    output = text[output_head.end() :].strip() if output_head else text
+    return ParsedOutput(_input(input_text), output, finish_reason == CUT_BY_LENGTH)
 
 
-def _entries(text: str, first_number: int) -> Iterator[str]:
-    """The texts between the numbers of a list; numbers that do not go on with the list belong to an entry."""
+def _entries(text: str, first_number: int) -> list[str]:
+    """The texts between a list's numbers; a number that does not go on with the list belongs to an entry's text."""
     numbers = list(LINE_NUMBER.finditer(text))
-    heads, start = _chain(numbers, first_number)
-    if start is not None:
+    with_first = _chain(numbers, first_number)
+    behind_first = _chain(numbers, first_number + 1)
+    if with_first and int(with_first[0][1]) == first_number:
+        return _between(text, with_first)
+    if behind_first:
         # the prompt ended with the first number, so the reply goes on behind it
-        yield text[: heads[0].start()] if heads else text
-    ends = [head.start() for head in heads[1:]] + [len(text)]
-    for head, end in zip(heads, ends, strict=False):
-        yield text[head.end() : end]
+        return [text[: behind_first[0].start()], *_between(text, behind_first)]
+    if restarted := _chain(numbers, 1):
+        return _between(text, restarted)
+    alone = text.strip()
+    return [alone] if alone and "\n" not in BLANK_LINE.split(alone)[0] else []
+
+
+def _chain(numbers: list[re.Match[str]], start: int) -> list[re.Match[str]]:
+    """The numbers that count up from `start`, at most SKIP left out at a time."""
+    chain, following = [], start
+    for number in numbers:
+        if following <= int(number[1]) <= following + SKIP:
+            chain.append(number)
+            following = int(number[1]) + 1
+    return chain
+
+
+def _between(text: str, heads: list[re.Match[str]]) -> list[str]:
+    following = [head.start() for head in heads[1:]] + [len(text)]
+    return [text[head.end() : end] for head, end in zip(heads, following, strict=False)]
+
+
+def _whole_task(block: str, *, unfinished: bool) -> Item | None:
+    """The task of one block, or None where a part is missing that no cut explains."""
+    input_head = INPUT_HEAD.search(block)
+    output_head = OUTPUT_HEAD.search(block, input_head.end() if input_head else 0)
+    body_end = input_head.start() if input_head else output_head.start() if output_head else len(block)
+    instruction = one_line(block[:body_end])
+    if not instruction or not (output_head or unfinished):
+        return None
+    input_end = output_head.start() if output_head else len(block)
+    return Item(
+        instruction,
+        _input(block[input_head.end() : input_end]) if input_head else "",
+        SEPARATOR_AT_END.sub("", block[output_head.end() :]).strip() if output_head else "",
+        truncated=unfinished,
+    )
+
+
+def _input(text: str) -> str:
+    """The input, or nothing where it says that there is none."""
+    stripped = text.strip()
+    return "" if stripped.lower().strip("<>. ") in ("noinput", "no input", "none", "n/a") else stripped
+
+
+def _counted(read: list[Item | None], text: str, asked: int, finish_reason: str | None) -> ParsedReply:
+    """The first `asked` of what was read, with everything accounted for."""
+    taken = read[:asked]
+    items = tuple(item for item in taken if item)
+    refused = finish_reason in REFUSING_ENDS or bool(REFUSAL.match(text))
+    if refused and len(items) <= 1 and not LINE_NUMBER.search(text):
+        return ParsedReply((), {"refused": asked} if asked else {}, 0)
+    failed: dict[FailureCause, int] = {"missing": asked - len(taken), "unparseable": len(taken) - len(items)}
+    return ParsedReply(items, {cause: count for cause, count in failed.items() if count}, len(read) - len(taken))

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sedi_engine.errors import InputError
-from sedi_engine.generator.client import Reply, Request
 from sedi_engine.generator.parse import Item, ParsedReply
+from sedi_engine.generator.request import Reply, Request
 from sedi_engine.jsonl import read_records
 
 FIELDS = ("instruction", "input", "output")

@@ -212,7 +212,7 @@ class Window:
         if call.raw_reply is None:
             return ParsedReply((), {}, 0)
         if call.stage == "instruction":
-            first = self._config.demos.count + self._config.demos.from_pool + 1
+            first = len(call.demo_seed_ids) + len(call.demo_pool_ids) + 1
             return parse_instructions(call.raw_reply, call.asked, first, call.finish_reason)
         if self._streamed:
             return parse_stream(call.raw_reply, call.asked)

@@ -1,0 +1,61 @@
+"""A request to a generator and the reply to it, as plain values that go to and from JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
+
+ErrorKind = Literal["key", "quota", "model", "request", "connection", "timeout", "rate", "server", "malformed"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One prompt with its sampling; `prompt` is text for a completion, (role, content) pairs for a chat."""
+
+    kind: Literal["completion", "chat"]
+    prompt: str | tuple[tuple[str, str], ...]
+    max_tokens: int
+    temperature: float
+    top_p: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    prompt_version: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as JSON-ready values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """What `as_dict` gave, also after a journey through JSON."""
+        prompt = values["prompt"]
+        if not isinstance(prompt, str):
+            prompt = tuple((role, content) for role, content in prompt)
+        return cls(**{**values, "prompt": prompt, "stop": tuple(values["stop"])})
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back of one attempt; `error` is a sentence and null on success.
+
+    `usage_source`: server (counted there), estimated (from bytes), unknown (it may have been charged, nobody
+    said how much), none (nothing was charged). `fatal` errors will meet every other call too.
+    """
+
+    text: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    usage_source: Literal["server", "estimated", "unknown", "none"] = "none"
+    finish_reason: str | None = None
+    latency_s: float = 0.0
+    error: str | None = None
+    error_kind: ErrorKind | None = None
+    retryable: bool = False
+    retry_after_s: float | None = None
+
+    @property
+    def fatal(self) -> bool:
+        """Whether no other call can succeed either: a wrong key, an empty account, an unknown model."""
+        return self.error_kind in ("key", "quota", "model")
