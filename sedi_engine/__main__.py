@@ -202,6 +202,25 @@ def export(
         _say({"run_id": run_id, "what": what, "format": file_format, "rows": rows, "out": str(out)}, as_json)
 
 
+bench = typer.Typer(no_args_is_help=True, help="Measure what the project claims, as ratios in one run.")
+app.add_typer(bench, name="bench")
+
+
+@bench.command("filter")
+def bench_filter(
+    data: Annotated[
+        Path | None, typer.Option(help="Instructions to measure on; default: our seeds, recombined.")
+    ] = None,
+    sizes: Annotated[list[int] | None, typer.Option("--pool", help="Pool size; may be repeated.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """CPU-microseconds of the filter per candidate beside Alpaca's own loop on the same pool."""
+    from sedi_engine.bench import filter as measure
+
+    with errors_in_words():
+        _say(measure.run(tuple(sizes or measure.SIZES), data=data), as_json)
+
+
 @contextmanager
 def _door(folder: Path) -> Iterator[Do]:
     """The store's commands: through the process that owns it, or opened here for the length of this command."""

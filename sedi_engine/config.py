@@ -49,7 +49,7 @@ class GeneratorConfig(Section):
     price_out_usd_per_mtok: Price | None = Field(None, description="USD per million completion tokens.")
     stream_path: str | None = Field(None, description="JSONL with instruction, output, optional input.")
     tasks_per_call: int = Field(8, ge=1, le=64, description="Tasks asked for in one call (n).")
-    temperature: float = Field(0.7, ge=0, le=2, description="Sampling temperature of instructions.")
+    temperature: float = Field(0.8, ge=0, le=2, description="Sampling temperature of instructions.")
     top_p: float = Field(0.9, gt=0, le=1, description="Nucleus sampling mass of instructions.")
     output_temperature: float = Field(0.3, ge=0, le=2, description="Sampling temperature of outputs.")
     max_instruction_tokens: int = Field(512, ge=16, le=32768, description="Longest reply to a list prompt.")

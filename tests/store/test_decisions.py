@@ -1,29 +1,52 @@
 """S follows from the decisions: what stands decides, not the way there."""
 
+import contextlib
+from collections.abc import Iterator
+
 import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store import decisions, seeds, writer
+from store import decisions, runs, seeds, writer
 from store.database import Store
 from store.errors import StoreError
 from tests.store.test_writer import every_row, fresh, two_windows
 
-PROPOSALS = ("r1-promote-r1-0-0-1", "r1-evict-s1-1", "r1-evict-s2-2", "r1-evict-m-r1-0-0-2", "r1-promote-r1-2-0-2")
+PROMOTE = {"m-r1-0-0": "r1-promote-r1-0-0-1", "m-r1-2-0": "r1-promote-r1-2-0-2"}
+EVICT = {"s1": "r1-evict-s1-1", "s2": "r1-evict-s2-2", "m-r1-0-0": "r1-evict-m-r1-0-0-2"}
+PROPOSALS = (*PROMOTE.values(), *EVICT.values())
 moves = st.lists(
     st.tuples(st.sampled_from(PROPOSALS), st.sampled_from(["accept", "reject", "undo"]), st.booleans()), max_size=12
 )
 
 
-def reviewed() -> duckdb.DuckDBPyConnection:
+@pytest.fixture(scope="module")
+def base() -> Iterator[duckdb.DuckDBPyConnection]:
     """Two windows in review; the second also proposes to evict what the first promotes."""
     told, events = two_windows("review")
     last = events[-1]
     more = (told.proposal("evict", "m-r1-0-0", 2), told.proposal("promote", "r1-2-0", 2))
     cursor = fresh(told)
     writer.take_in(cursor, [*events[:-1], last.model_copy(update={"proposals": (*last.proposals, *more)})])
-    return cursor
+    yield cursor
+    cursor.close()
+
+
+@contextlib.contextmanager
+def tried(base: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The two windows, and back to them at the end."""
+    base.execute("BEGIN")
+    try:
+        yield base
+    finally:
+        base.execute("ROLLBACK")
+
+
+@pytest.fixture
+def cursor(base: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    with tried(base) as opened:
+        yield opened
 
 
 def active(cursor: duckdb.DuckDBPyConnection) -> set[str]:
@@ -34,83 +57,91 @@ def decide(cursor: duckdb.DuckDBPyConnection, proposal_id: str, kind: str) -> No
     decisions.decide_proposal(cursor, proposal_id, kind, "person")
 
 
-@settings(max_examples=40, deadline=None)
-@given(moves)
-def test_s_is_what_the_standing_decisions_say(made: list[tuple[str, str, bool]]):
-    slow, quick = reviewed(), reviewed()
-    standing: dict[str, str] = {}
-    for proposal, kind, applied in made:
-        decide(slow, proposal, kind)
-        decide(quick, proposal, kind)
-        standing[proposal] = kind
-        if applied:
-            decisions.apply(slow, "r1", 3, lineage=True)
-    decisions.apply(slow, "r1", 3, lineage=True)
-    decisions.apply(quick, "r1", 3, lineage=True)
-    accepted = {proposal for proposal, kind in standing.items() if kind == "accept"}
-    expected = {"s1", "s2", "s3"}
-    expected |= {
-        name for name in ("m-r1-0-0", "m-r1-2-0") if {p for p in accepted if p.startswith(f"r1-promote-{name[2:]}")}
-    }
-    expected -= {
-        name for name in ("s1", "s2", "m-r1-0-0") if {p for p in accepted if p.startswith(f"r1-evict-{name}-")}
-    }
-    assert active(slow) == active(quick) == expected
-
-
-@settings(max_examples=25, deadline=None)
-@given(moves)
-def test_applying_twice_changes_nothing(made: list[tuple[str, str, bool]]):
-    cursor = reviewed()
+def carry_out(cursor: duckdb.DuckDBPyConnection, made: list[tuple[str, str, bool]], at_once: bool) -> None:
+    """Decide, applying after every move that says so, or only at the end."""
     for proposal, kind, applied in made:
         decide(cursor, proposal, kind)
-        if applied:
+        if applied and not at_once:
             decisions.apply(cursor, "r1", 3, lineage=True)
     decisions.apply(cursor, "r1", 3, lineage=True)
-    before = every_row(cursor)
-    decisions.apply(cursor, "r1", 4, lineage=True)
-    assert every_row(cursor) == before
 
 
-def test_nothing_is_overwritten_and_the_latest_stands():
-    cursor = reviewed()
+def in_s(made: list[tuple[str, str, bool]]) -> set[str]:
+    """Who started in S or has an accepted promotion, and has no accepted eviction."""
+    standing = {proposal: kind for proposal, kind, _ in made}
+    accepted = {proposal for proposal, kind in standing.items() if kind == "accept"}
+    promoted = {name for name, proposal in PROMOTE.items() if proposal in accepted}
+    return ({"s1", "s2", "s3"} | promoted) - {name for name, proposal in EVICT.items() if proposal in accepted}
+
+
+@settings(max_examples=40, deadline=None)
+@given(moves, st.booleans())
+def test_s_is_what_the_standing_decisions_say(
+    base: duckdb.DuckDBPyConnection, made: list[tuple[str, str, bool]], at_once: bool
+):
+    with tried(base) as cursor:
+        carry_out(cursor, made, at_once)
+        assert active(cursor) == in_s(made)
+
+
+@settings(max_examples=20, deadline=None)
+@given(moves, st.booleans())
+def test_applying_twice_changes_nothing(
+    base: duckdb.DuckDBPyConnection, made: list[tuple[str, str, bool]], at_once: bool
+):
+    with tried(base) as cursor:
+        carry_out(cursor, made, at_once)
+        before = every_row(cursor)
+        decisions.apply(cursor, "r1", 4, lineage=True)
+        assert every_row(cursor) == before
+
+
+@settings(max_examples=20, deadline=None)
+@given(moves)
+def test_what_was_applied_is_counted(base: duckdb.DuckDBPyConnection, made: list[tuple[str, str, bool]]):
+    with tried(base) as cursor:
+        carry_out(cursor, made, at_once=False)
+        counts, inside = runs.summary(cursor, "r1"), in_s(made)
+        assert counts["seeds_active"] == len(inside)
+        assert counts["evicted"] >= len({"s1", "s2", "s3"} - inside)
+        assert counts["promoted"] >= len(inside - {"s1", "s2", "s3"})
+
+
+def test_nothing_is_overwritten_and_the_latest_stands(cursor: duckdb.DuckDBPyConnection):
     for kind in ("accept", "reject", "undo", "accept"):
-        decide(cursor, PROPOSALS[0], kind)
+        decide(cursor, PROMOTE["m-r1-0-0"], kind)
     rows = cursor.execute("SELECT decision_id, kind, supersedes FROM decision ORDER BY decision_id").fetchall()
     assert [kind for _, kind, _ in rows] == ["accept", "reject", "undo", "accept"]
     assert [earlier for _, _, earlier in rows] == [None, *(number for number, _, _ in rows[:-1])]
-    (row,) = [row for row in decisions.of_run(cursor, "r1") if row["proposal_id"] == PROPOSALS[0]]
+    (row,) = [row for row in decisions.of_run(cursor, "r1") if row["proposal_id"] == PROMOTE["m-r1-0-0"]]
     assert (row["decision"], row["by"], row["decision_id"]) == ("accept", "person", decisions.last_number(cursor))
 
 
-def test_an_undone_proposal_is_open_again():
-    cursor = reviewed()
+def test_an_undone_proposal_is_open_again(cursor: duckdb.DuckDBPyConnection):
     everything = decisions.open_count(cursor, "r1", 1)
-    decide(cursor, PROPOSALS[0], "reject")
+    decide(cursor, PROMOTE["m-r1-0-0"], "reject")
     assert decisions.open_count(cursor, "r1", 1) == everything - 1
-    decide(cursor, PROPOSALS[0], "undo")
+    decide(cursor, PROMOTE["m-r1-0-0"], "undo")
     assert decisions.open_count(cursor, "r1", 1) == everything == 2
 
 
-def test_the_rule_decides_only_what_nobody_has():
-    cursor = reviewed()
-    decide(cursor, PROPOSALS[1], "reject")
+def test_the_rule_decides_only_what_nobody_has(cursor: duckdb.DuckDBPyConnection):
+    decide(cursor, EVICT["s1"], "reject")
     decisions.decide_open(cursor, "r1")
     told = {row["proposal_id"]: (row["decision"], row["by"]) for row in decisions.of_run(cursor, "r1")}
-    assert told.pop(PROPOSALS[1]) == ("reject", "person")
+    assert told.pop(EVICT["s1"]) == ("reject", "person")
     assert set(told.values()) == {("accept", "rule")}
 
 
 @pytest.mark.parametrize("way", [("accept",), ("reject", "accept"), ("accept", "undo", "accept")])
-def test_without_lineage_a_promotion_joins_the_library(way: tuple[str, ...]):
-    cursor = reviewed()
+def test_without_lineage_a_promotion_joins_the_library(cursor: duckdb.DuckDBPyConnection, way: tuple[str, ...]):
     before = [one.seed_id for one in seeds.library(cursor)]
     for kind in way:
-        decide(cursor, PROPOSALS[0], kind)
+        decide(cursor, PROMOTE["m-r1-0-0"], kind)
         decisions.apply(cursor, "r1", 3, lineage=False)
     assert [one.seed_id for one in seeds.library(cursor)] == [*before, "m-r1-0-0"]
     assert active(cursor) == {"s1", "s2", "s3"}
-    decide(cursor, PROPOSALS[0], "undo")
+    decide(cursor, PROMOTE["m-r1-0-0"], "undo")
     decisions.apply(cursor, "r1", 3, lineage=False)
     assert [one.seed_id for one in seeds.library(cursor)] == before
 

@@ -1,0 +1,178 @@
+"""Whole runs over HTTP against a loopback server with faults: counts add up, the ledger is right, caps hold."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sedi_engine.config import RunConfig
+from sedi_engine.errors import ConfigError
+from sedi_engine.jobs import Manager
+from sedi_engine.seeds import library_seeds
+from store import runs
+from store.connection import fetch
+from store.database import Store
+from tests.loopback import BROKEN, HALF_A_REPLY, RATE_LIMITED, WRONG_JSON, Answer, Asked, Fault, LoopbackServer
+
+FAULTS = (RATE_LIMITED, BROKEN, HALF_A_REPLY, WRONG_JSON)
+KEY_NAME = "LOOPBACK_TEST_KEY"
+PRICES = {"generator.price_in_usd_per_mtok": 3.0, "generator.price_out_usd_per_mtok": 15.0}
+
+
+def task(rng: random.Random) -> str:
+    first, second = rng.sample([seed.instruction.split() for seed in library_seeds()], 2)
+    return " ".join(first[: len(first) // 2 + 1] + second[len(second) // 2 :])
+
+
+def answering(fault_share: float = 0.0) -> Callable[[Asked], Answer | Fault]:
+    """A generator that does what it is asked, and fails at random."""
+
+    def answer(asked: Asked) -> Answer | Fault:
+        rng = random.Random(asked.number)
+        if rng.random() < fault_share:
+            return rng.choice(FAULTS)
+        return Answer(reply(asked.prompt, rng))
+
+    return answer
+
+
+def reply(prompt: str, rng: random.Random) -> str:
+    if "Instruction:" in prompt:
+        tasks = (f"{n}. Instruction: {task(rng)}\nInput: <noinput>\nOutput: {task(rng)}" for n in range(4, 12))
+        return "\n###\n".join(tasks)
+    if "\n1. " in prompt or prompt.startswith("1. "):
+        return "\n".join(f"{number}. {task(rng)}" for number in range(4, 12))
+    return f"Output: {task(rng)}"
+
+
+@pytest.fixture
+def manager(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager]:
+    monkeypatch.setenv(KEY_NAME, "loopback-key-5f1d")
+    opened = Manager(store)
+    yield opened
+    opened.close()
+
+
+def finish(manager: Manager, server: LoopbackServer, **settings: Any) -> dict[str, Any]:
+    """Run to the end and return the summary, which must add up."""
+    dotted = {name.replace("__", "."): value for name, value in settings.items()}
+    config = RunConfig.load(
+        "quick",
+        {
+            "generator.kind": "endpoint",
+            "generator.base_url": server.base_url,
+            "generator.api_key_env": KEY_NAME,
+            "generator.timeout_s": 10,
+            "train.model": "none",
+            "feedback.mode": "off",
+            **PRICES,
+            **dotted,
+        },
+    )
+    run_id = manager.start(config)
+    assert manager.wait(run_id, 120)
+    summary = manager.store.read(runs.summary, run_id)
+    assert summary is not None
+    assert summary["asked"] == summary["parsed"] + summary["failed"]
+    assert summary["failed"] == sum(summary["failed_by_cause"].values())
+    assert summary["parsed"] == summary["kept"] + sum(summary["dropped"].values())
+    return summary
+
+
+@pytest.mark.parametrize("form", ["staged", "whole_task"])
+def test_a_run_over_a_faulty_server_completes_and_the_ledger_is_what_it_charged(manager: Manager, form: str) -> None:
+    charged = []
+
+    def answer(asked: Asked) -> Answer | Fault:
+        said = answering(0.3)(asked)
+        if isinstance(said, Answer):
+            charged.append(asked.number)
+        return said
+
+    with LoopbackServer(answer) as server:
+        summary = finish(manager, server, generator__prompt_form=form, generator__max_attempts=6)
+    assert summary["status"] == "completed"
+    assert summary["kept"] >= 16
+    assert summary["prompt_tokens"] == 7 * len(charged)
+    assert summary["completion_tokens"] == 5 * len(charged)
+    assert summary["cost_usd"] == pytest.approx(len(charged) * (7 * 3 + 5 * 15) / 1e6)
+
+
+def test_no_key_is_in_the_store_the_journal_or_the_log(manager: Manager, folder: Path) -> None:
+    with LoopbackServer(answering()) as server:
+        finish(manager, server)
+    written = [path for path in folder.rglob("*") if path.is_file()]
+    assert len(written) >= 4
+    assert not [path for path in written if b"loopback-key-5f1d" in path.read_bytes()]
+
+
+@pytest.mark.parametrize("cap", [{"budget__max_calls": 5}, {"budget__max_tokens": 9_000}, {"budget__max_usd": 0.03}])
+def test_caps_are_never_overshot(manager: Manager, cap: dict[str, float]) -> None:
+    with LoopbackServer(answering()) as server:
+        summary = finish(manager, server, iterations=50, generator__max_instruction_tokens=256, **cap)
+        sent = len(server.asked)
+    name = next(iter(cap)).removeprefix("budget__")
+    assert (summary["status"], summary["cap"]) == ("capped", name)
+    limit = next(iter(cap.values()))
+    spent = {
+        "max_calls": sent,
+        "max_tokens": summary["prompt_tokens"] + summary["completion_tokens"],
+        "max_usd": summary["cost_usd"],
+    }[name]
+    assert 0 < spent <= limit
+
+
+def test_a_wrong_key_fails_at_once_in_words(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY_NAME, "wrong")
+    with LoopbackServer(answering()) as server:
+        summary = finish(manager, server)
+        assert len(server.asked) == 0
+    assert summary["status"] == "failed"
+    assert "does not accept the key" in summary["error"]
+    assert "wrong" not in summary["error"]
+
+
+def test_a_dead_endpoint_fails_at_once_in_words(manager: Manager) -> None:
+    server = LoopbackServer(answering())
+    with server:
+        pass  # it was there once, and is gone
+    summary = finish(manager, server, generator__max_attempts=1)
+    assert summary["status"] == "failed"
+    assert "cannot be reached" in summary["error"]
+    assert summary["next_step"]
+
+
+def test_a_key_that_is_not_set_is_told_before_anything_is_stored(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(KEY_NAME)
+    with LoopbackServer(answering()) as server, pytest.raises(ConfigError, match=KEY_NAME):
+        finish(manager, server)
+    assert manager.store.read(runs.run_ids) == []
+
+
+def test_a_generator_that_keeps_nothing_stalls_after_twenty_calls(manager: Manager) -> None:
+    with LoopbackServer(lambda asked: Answer("1. no\n2. no")) as server:
+        summary = finish(manager, server)
+    assert summary["status"] == "stalled"
+    assert summary["kept"] == 0
+
+
+def test_a_refused_reply_counts_as_refused(manager: Manager) -> None:
+    with LoopbackServer(lambda asked: Answer("", finish_reason="content_filter")) as server:
+        summary = finish(manager, server)
+    assert summary["failed_by_cause"]["refused"] == summary["asked"] > 0
+
+
+def test_candidates_name_their_demonstrations_and_their_nearest(manager: Manager) -> None:
+    with LoopbackServer(answering()) as server:
+        run_id = finish(manager, server)["run_id"]
+    with manager.store.cursor() as cursor:
+        demos = fetch(cursor, "SELECT demo_seed_ids FROM call WHERE run_id = ? AND stage = 'instruction'", [run_id])
+        near = fetch(cursor, "SELECT max_rouge_l, nearest_id FROM candidate WHERE max_rouge_l IS NOT NULL")
+    assert all(len(set(row["demo_seed_ids"])) == 3 for row in demos)
+    assert all(row["max_rouge_l"] >= 0.5 and row["nearest_id"] for row in near)
