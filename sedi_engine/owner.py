@@ -122,14 +122,14 @@ def _error(answer: dict[str, Any]) -> StudioError:
 
 
 def _handler(known: dict[str, Callable[..., Any]], token: str) -> type[BaseHTTPRequestHandler]:
-    expected = f"Bearer {token}"
+    expected = f"Bearer {token}".encode()
 
     class Handler(BaseHTTPRequestHandler):
         """One request."""
 
         def do_POST(self) -> None:
             """Check the token, then do the command."""
-            if not hmac.compare_digest(self.headers.get("Authorization", ""), expected):
+            if not hmac.compare_digest(self.headers.get("Authorization", "").encode(), expected):
                 self.send_error(401)
                 return
             length = int(self.headers.get("Content-Length") or 0)

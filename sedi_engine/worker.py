@@ -92,6 +92,13 @@ async def work(folder: Path, commands: Commands, emit: Emitter) -> int:
             except StudioError as error:
                 emit(Failed, error=error.message, next_step=error.next_step)
                 return 1
+            except OSError as error:
+                emit(
+                    Failed,
+                    error=f"{error.filename or folder} cannot be read or written: {error.strerror or error}.",
+                    next_step="Free some disk space or mend the folder, then resume: what was stored is kept.",
+                )
+                return 1
             except Exception as error:
                 traceback.print_exc()
                 emit(

@@ -38,7 +38,7 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("BEGIN")
         step(connection)
         connection.execute(
-            "INSERT INTO schema_version VALUES (?, ?, current_timestamp::TIMESTAMP)", [number, step.__name__]
+            "INSERT INTO schema_version VALUES (?, ?, current_timestamp AT TIME ZONE 'UTC')", [number, step.__name__]
         )
         connection.execute("COMMIT")
 

@@ -19,7 +19,7 @@ from sedi_engine.owner import Remote
 from sedi_engine.seeds import library_seeds
 
 ROOT = Path(__file__).parents[1]
-DEADLINE_S = 180.0
+DEADLINE_S = 600.0
 
 
 def sedi(*arguments: object, expect: int | None = 0) -> subprocess.CompletedProcess[str]:

@@ -52,7 +52,7 @@ class Asks:
         return Ask(call, request)
 
     def output(self, of: Call, position: int, instruction: str) -> Ask:
-        """The call for the output of a candidate that passed; an endpoint sees its instruction call's demonstrations."""
+        """The call for the output of a candidate that passed; an endpoint sees the demonstrations of its list."""
         rng = self._random(of.call_index, position)
         shown = of.demo_seed_ids if self._config.generator.kind == "endpoint" else ()
         demos = [self._seeds[ident] for ident in shown if ident in self._seeds]

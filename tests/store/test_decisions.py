@@ -1,6 +1,7 @@
 """S follows from the decisions: what stands decides, not the way there."""
 
-import contextlib
+from __future__ import annotations
+
 from collections.abc import Iterator
 
 import duckdb
@@ -21,32 +22,21 @@ moves = st.lists(
 )
 
 
-@pytest.fixture(scope="module")
-def base() -> Iterator[duckdb.DuckDBPyConnection]:
+@pytest.fixture
+def cursor() -> Iterator[duckdb.DuckDBPyConnection]:
+    opened = reviewed()
+    yield opened
+    opened.close()
+
+
+def reviewed() -> duckdb.DuckDBPyConnection:
     """Two windows in review; the second also proposes to evict what the first promotes."""
     told, events = two_windows("review")
     last = events[-1]
     more = (told.proposal("evict", "m-r1-0-0", 2), told.proposal("promote", "r1-2-0", 2))
     cursor = fresh(told)
     writer.take_in(cursor, [*events[:-1], last.model_copy(update={"proposals": (*last.proposals, *more)})])
-    yield cursor
-    cursor.close()
-
-
-@contextlib.contextmanager
-def tried(base: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The two windows, and back to them at the end."""
-    base.execute("BEGIN")
-    try:
-        yield base
-    finally:
-        base.execute("ROLLBACK")
-
-
-@pytest.fixture
-def cursor(base: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
-    with tried(base) as opened:
-        yield opened
+    return cursor
 
 
 def active(cursor: duckdb.DuckDBPyConnection) -> set[str]:
@@ -74,37 +64,20 @@ def in_s(made: list[tuple[str, str, bool]]) -> set[str]:
     return ({"s1", "s2", "s3"} | promoted) - {name for name, proposal in EVICT.items() if proposal in accepted}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(moves, st.booleans())
-def test_s_is_what_the_standing_decisions_say(
-    base: duckdb.DuckDBPyConnection, made: list[tuple[str, str, bool]], at_once: bool
-):
-    with tried(base) as cursor:
-        carry_out(cursor, made, at_once)
-        assert active(cursor) == in_s(made)
-
-
-@settings(max_examples=20, deadline=None)
-@given(moves, st.booleans())
-def test_applying_twice_changes_nothing(
-    base: duckdb.DuckDBPyConnection, made: list[tuple[str, str, bool]], at_once: bool
-):
-    with tried(base) as cursor:
-        carry_out(cursor, made, at_once)
-        before = every_row(cursor)
-        decisions.apply(cursor, "r1", 4, lineage=True)
-        assert every_row(cursor) == before
-
-
-@settings(max_examples=20, deadline=None)
-@given(moves)
-def test_what_was_applied_is_counted(base: duckdb.DuckDBPyConnection, made: list[tuple[str, str, bool]]):
-    with tried(base) as cursor:
-        carry_out(cursor, made, at_once=False)
-        counts, inside = runs.summary(cursor, "r1"), in_s(made)
-        assert counts["seeds_active"] == len(inside)
-        assert counts["evicted"] >= len({"s1", "s2", "s3"} - inside)
-        assert counts["promoted"] >= len(inside - {"s1", "s2", "s3"})
+def test_s_is_what_the_standing_decisions_say(made: list[tuple[str, str, bool]], at_once: bool):
+    cursor = reviewed()
+    carry_out(cursor, made, at_once)
+    expected = in_s(made)
+    assert active(cursor) == expected
+    counts = runs.summary(cursor, "r1")
+    assert counts["seeds_active"] == len(expected)
+    assert counts["promoted"] >= len(expected - {"s1", "s2", "s3"})
+    assert counts["evicted"] >= len({"s1", "s2", "s3"} - expected)
+    before = every_row(cursor)
+    decisions.apply(cursor, "r1", 4, lineage=True)
+    assert every_row(cursor) == before, "applying twice changes nothing"
 
 
 def test_nothing_is_overwritten_and_the_latest_stands(cursor: duckdb.DuckDBPyConnection):

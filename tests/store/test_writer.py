@@ -79,7 +79,7 @@ def every_row(cursor: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[Any, ..
     return held
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.integers(0, 20), st.randoms(use_true_random=False))
 def test_events_that_come_again_change_nothing(cut: int, rng: random.Random):
     told, events = two_windows()
@@ -94,7 +94,7 @@ def test_events_that_come_again_change_nothing(cut: int, rng: random.Random):
     assert every_row(again) == every_row(once)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(st.integers(0, 20))
 def test_an_event_says_the_same_after_its_journey_through_a_line(cut: int):
     told, events = two_windows()
@@ -105,7 +105,7 @@ def test_an_event_says_the_same_after_its_journey_through_a_line(cut: int):
     assert snapshot.take(sent, "r1") == snapshot.take(spoken, "r1")
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(replies)
 def test_the_counts_add_up(made: list[tuple[list[DropReason | None], int, int]]):
     told = Story()
