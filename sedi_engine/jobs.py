@@ -160,8 +160,10 @@ class Manager:
         try:
             while (status := self._next_status(run_id)) is None:
                 self._prepare(run_id)
-                if self._worker is None:
-                    self._worker = WorkerProcess(self.store.folder, run_id)
+                with self._wake:  # who asks to stop finds either no worker, and is heard above, or this one
+                    if run_id in self._stop_asked:
+                        continue
+                    self._worker = self._worker or WorkerProcess(self.store.folder, run_id)
                 self._worker.iterate(paths.snapshot(self.store.folder, run_id))
                 if not isinstance(last := self._follow(self._worker), WindowFinished):
                     self._gone(run_id, last)

@@ -1,0 +1,79 @@
+"""The filtering inefficiency, drawn: keep rate and cost per kept against pool size, at τ 0.70 and at the run's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from pages.ui import charts
+from sedi_engine.replay import CurvePoint, Replay, pool_curve, replay, saving
+from store import replays, views
+from store.database import Store
+
+BASELINE = 0.70
+CANDIDATES_A_POINT = 25  # fewer make a keep rate that jumps
+FEWEST_CANDIDATES = 2 * CANDIDATES_A_POINT
+Curves = Mapping[float, Sequence[CurvePoint]]
+
+
+def pool_charts(store: Store, run_id: str, alive: bool) -> None:
+    """Both charts of a run with what they show in a sentence; a line of text while there is too little to draw."""
+    st.subheader("What the filter's threshold costs as the pool grows", anchor=False)
+    judged = store.read(views.judged_calls, run_id)
+    if not judged:
+        st.caption(f"Drawn from {FEWEST_CANDIDATES} judged candidates on.")
+        return
+    # While the run goes on, again only after a tenth more: the replay costs time in proportion to the log.
+    mark = round(math.log(judged, 1.1)) if alive else judged
+    baseline, own = _replayed(store, str(store.folder), run_id, alive, mark)
+    candidates = sum(call.judged for call in own.calls)
+    if candidates < FEWEST_CANDIDATES:
+        st.caption(f"Drawn from {FEWEST_CANDIDATES} judged candidates on; {candidates} so far.")
+        return
+    st.text(_sentence(baseline, own))
+    points = min(40, candidates // CANDIDATES_A_POINT)
+    curves = {one.threshold: pool_curve(one, points) for one in (baseline, own)}
+    paid = any(point.usd_per_kept for points in curves.values() for point in points)
+    left, right = st.columns(2)
+    with left:
+        _chart(curves, "keep_rate", "kept of parsed, stretch by stretch", "overview_keep_rate")
+    with right:
+        field = "usd_per_kept" if paid else "completion_tokens_per_kept"
+        unit = "$ per kept" if paid else "completion tokens per kept ($0 here)"
+        _chart(curves, field, unit, "overview_cost_per_kept")
+
+
+@st.cache_resource(max_entries=32, show_spinner="Replaying the filter …")
+def _replayed(_store: Store, folder: str, run_id: str, alive: bool, mark: int) -> tuple[Replay, Replay]:
+    """The log at τ 0.70 and at the run's own threshold; computed once for each mark, for all sessions."""
+    settings = _store.read(views.settings, run_id)
+    assert settings is not None
+    threshold, tokenizer = settings["filter"]["threshold"], settings["filter"]["tokenizer"]
+    log = _store.read(replays.rows_for_replay, run_id)
+    return replay(log, BASELINE, threshold, tokenizer), replay(log, threshold, threshold, tokenizer)
+
+
+def _sentence(baseline: Replay, own: Replay) -> str:
+    found = saving(own, baseline)
+    kept = f"Kept of the same candidates: {own.kept:,} at τ {own.threshold:g}, {baseline.kept:,} at τ {BASELINE:.2f}"
+    if found.share is None or own.threshold == BASELINE:
+        return f"{kept}."
+    measure = "money" if found.measure == "cost_usd" else "completion tokens"
+    less = f"{abs(found.share):.1%} {'less' if found.share >= 0 else 'more'} {measure}"
+    bound = "" if found.exact else " (an upper bound)"
+    return f"{kept}: {less} for the same {found.kept:,} kept{bound}. Measured on this run, while S does not change."
+
+
+def _chart(curves: Curves, field: str, unit: str, key: str) -> None:
+    lines = tuple(
+        charts.Line(
+            f"τ {threshold:.2f}" + (" (Self-Instruct’s)" if threshold == BASELINE else " (this run’s)"),
+            tuple(point.pool for point in points),
+            tuple(getattr(point, field) for point in points),
+        )
+        for threshold, points in curves.items()
+    )
+    figure = charts.over_pool(lines, unit, percent=field == "keep_rate")
+    st.plotly_chart(figure, key=key, config=charts.CONFIG, alt=f"{unit} against pool size")

@@ -1,0 +1,99 @@
+"""What every screen begins with: the open service, the run that the address names, its header."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from pages.ui import cards, words
+from sedi_engine import service
+from sedi_engine.service import Service
+from store import views
+from store.errors import StudioError
+
+POLL_S = 1.0
+
+
+def open_service() -> Service:
+    """The service of this process; where it cannot be opened, a card says why and the page ends."""
+    try:
+        return service.current()
+    except StudioError as problem:
+        st.title("SeDi Studio")
+        cards.error(problem)
+        st.button("Try again", key="shell_retry")
+        st.stop()
+
+
+def choose_run(store_service: Service, page: str, title: str, beside: Callable[[], None] | None = None) -> str | None:
+    """The page's header, and the run it shows: the address's `run`, else the newest; None while there is none.
+
+    A run that is not there ends the page with a card. `beside` draws what stands next to the choice of runs.
+    """
+    known = store_service.store.read(views.run_list)
+    by_id = {row["run_id"]: row for row in known}
+    asked = st.query_params.get("run") or st.session_state.get("run_id")
+    if asked:
+        st.session_state["run_id"] = st.query_params["run"] = asked
+    with st.container(horizontal=True, vertical_alignment="bottom", key=f"{page}_header"):
+        st.title(title, anchor=False)
+        if known:
+            _picker(page, by_id, asked)
+            if beside:
+                beside()
+    cards.notice()
+    if asked and asked not in by_id:
+        st.session_state.pop("run_id")
+        newest = f"The newest is {known[0]['run_id']}: choose a run above." if known else "There is no run yet."
+        cards.card(f"There is no run {asked!r} in this store.", newest, key="error_card")
+        st.stop()
+    return asked or (known[0]["run_id"] if known else None)
+
+
+def show_run(run_id: str) -> None:
+    """Go on with this run shown, also after a refresh."""
+    st.session_state["run_id"] = run_id
+    st.query_params["run"] = run_id
+    st.rerun()
+
+
+def is_alive(status: str) -> bool:
+    """Whether a run may still change by itself, so that the page polls."""
+    return status in ("queued", "running")
+
+
+def decided_by() -> str:
+    """Whose name goes under a decision made here."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "local user"
+
+
+def _picker(page: str, by_id: dict[str, dict[str, Any]], asked: str | None) -> None:
+    key = f"{page}_run"
+    ids = list(by_id)
+    st.session_state[key] = (asked if asked in by_id else None) if asked else ids[0]
+    st.selectbox(
+        "Run",
+        ids,
+        key=key,
+        format_func=lambda ident: _label(by_id[ident]),
+        on_change=_picked,
+        args=(key,),
+        width=430,
+    )
+
+
+def _label(row: dict[str, Any]) -> str:
+    """The header is not drawn again each second: it says no more than that a run is going on."""
+    status = "going on" if is_alive(row["status"]) else words.STATUS[row["status"]][0]
+    return f"{row['run_id']} · {row['preset']} · {status}"
+
+
+def _picked(key: str) -> None:
+    st.session_state["run_id"] = st.session_state[key]
+    st.query_params["run"] = st.session_state[key]

@@ -1,0 +1,84 @@
+"""The main job, on the real small model: one button, a refresh, a second tab; then a review, and the run goes on."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from store import decisions, runs
+from store.database import Store
+from tests.browser import at_rest, choose, keyed, open_page
+
+pytestmark = [pytest.mark.browser, pytest.mark.weights]
+ITERATION_MS = 480_000
+
+
+def shown_run(page: Page) -> str:
+    found = re.search(r"[?&]run=([\w-]+)", page.url)
+    assert found, page.url
+    return found[1]
+
+
+def test_one_button_starts_the_demo_and_every_tab_sees_it(folder: Path, serve, context: BrowserContext) -> None:
+    server = serve(up=True)
+    page = open_page(context, server.address)
+    keyed(page, "overview_start_demo", "button").click()
+    page.wait_for_url("**/?run=*")
+    run_id = shown_run(page)
+    working = page.get_by_text("generating and filtering")
+    expect(working).to_be_visible(timeout=ITERATION_MS)
+    page.reload()
+    expect(working).to_be_visible()
+    second = open_page(context, f"{server.address}/generate?run={run_id}")
+    expect(keyed(second, "generate_feed", "canvas").first).to_be_visible(timeout=ITERATION_MS)
+    expect(second.get_by_text("1 of 3 iterations done")).to_be_visible(timeout=ITERATION_MS)
+    expect(page.get_by_text(re.compile("1 of 3 iterations done"))).to_be_visible()
+    expect(keyed(second, "generate_training", ".js-plotly-plot")).to_be_visible()
+    keyed(second, "generate_cancel", "button").click()
+    for tab in (page, second):
+        expect(tab.get_by_text("The run was cancelled.")).to_be_visible(timeout=ITERATION_MS)
+    server.stop()
+    counts = summary_of(folder, run_id)
+    assert counts["asked"] == counts["parsed"] + counts["failed"]
+    assert counts["parsed"] == counts["kept"] + sum(counts["dropped"].values())
+    assert counts["batches"] >= counts["steps"] >= 5
+
+
+def test_a_run_in_review_waits_for_its_decisions_and_finishes(folder: Path, serve, context: BrowserContext) -> None:
+    server = serve(up=True)
+    page = open_page(context, f"{server.address}/generate")
+    choose(page, "generate_preset", "quick")
+    page.locator(".st-key-generate_settings summary").click()
+    choose(page, "generate_feedback_mode", "review")
+    keyed(page, "generate_start", "button").click()
+    page.get_by_role("link", name="Decide on Seeds").click(timeout=ITERATION_MS)
+    run_id = shown_run(page)
+    at_rest(page)
+    accept, reject = "[class*=st-key-seeds_accept_] button", "[class*=st-key-seeds_reject_] button"
+    before = page.locator(accept).count()
+    page.locator(accept).first.click()
+    expect(page.locator(accept)).to_have_count(before - 1)
+    page.locator(reject).first.click()
+    expect(page.locator(reject)).to_have_count(before - 2)
+    keyed(page, "seeds_resume", "button").click()
+    expect(keyed(page, "seeds_waiting")).to_have_count(0)
+    page.get_by_role("link", name="Overview").click()
+    expect(keyed(page, "overview_state").get_by_text("completed")).to_be_visible(timeout=ITERATION_MS)
+    server.stop()
+    counts = summary_of(folder, run_id)
+    assert (counts["promoted"], counts["evicted"], counts["seeds_active"]) == (1, 0, 25)
+    store = Store(folder)
+    standing = [row["decision"] for row in store.read(decisions.of_run, run_id)]
+    store.close()
+    assert sorted(map(str, standing)) == sorted(["accept", "reject", *["None"] * (before - 2)])
+
+
+def summary_of(folder: Path, run_id: str) -> dict:
+    store = Store(folder)
+    try:
+        return store.read(runs.summary, run_id)
+    finally:
+        store.close()

@@ -1,0 +1,104 @@
+"""What a model writes does nothing in the browser but be read; the page talks to its own server alone."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, expect
+
+from sedi_engine.service import Service
+from sedi_engine.web import HEADERS
+from tests.browser import keyed
+from tests.pages.builder import HOSTILE, in_review
+
+pytestmark = pytest.mark.browser
+
+
+class Listener(ThreadingHTTPServer):
+    """Counts what asks it for anything."""
+
+    def __init__(self) -> None:
+        self.hits: list[str] = []
+        super().__init__(("127.0.0.1", 0), _Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.server.hits.append(self.path)
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    made = Listener()
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+def test_hostile_words_are_text_and_nothing_leaves_the_machine(
+    folder: Path, serve, context: BrowserContext, listener: Listener
+) -> None:
+    urllib.request.urlopen(f"{listener.url}/heard")
+    assert listener.hits.pop() == "/heard"
+    service = Service(folder)
+    in_review(service, tuple(text.format(url=listener.url) for text in HOSTILE))
+    service.close()
+    server, asked = serve(), []
+    dialogs: list[str] = []
+    for path in ("", "generate", "seeds"):
+        page = context.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+        page.goto(f"{server.address}/{path}")
+        expect(keyed(page, f"{path or 'overview'}_run")).to_be_visible(timeout=30_000)
+        page.wait_for_load_state("networkidle")
+    expect(page.get_by_text("<script>alert(1)</script>").first).to_be_visible()
+    assert page.locator("a[href^='javascript']").count() == 0
+    assert listener.hits == dialogs == []
+    outside = [url for url in asked if not url.startswith((server.address, "data:", "blob:"))]
+    assert outside == []
+
+
+def test_every_answer_carries_the_headers(folder: Path, serve) -> None:
+    server = serve()
+    for path in ("/", "/seeds", "/readyz", "/_stcore/health", "/nothing/../there"):
+        try:
+            answer = urllib.request.urlopen(server.address + path)
+        except urllib.error.HTTPError as error:
+            answer = error
+        assert {name: answer.headers[name] for name in HEADERS} == HEADERS, path
+
+
+@pytest.mark.parametrize("header", [{"Origin": "http://evil.test"}, {"Host": "evil.test"}], ids=str)
+def test_another_site_cannot_open_the_socket(folder: Path, serve, header: dict[str, str]) -> None:
+    server = serve()
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    known = {**upgrade, "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
+    assert upgraded(server.port, known) == 101
+    assert upgraded(server.port, {**known, **header}) == 403
+
+
+def upgraded(port: int, headers: dict[str, str]) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", "/_stcore/stream", headers=headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()
