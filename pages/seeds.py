@@ -44,8 +44,10 @@ def review(run_id: str, summary: dict[str, Any]) -> None:
     rows = service.store.read(views.proposals, run_id)
     _sizes(run_id, summary)
     _go_on(run_id, summary)
+    for window in service.store.read(views.no_proposal_reasons, run_id)[:1]:
+        st.text(f"Window {window['iteration']} proposed nothing: {window['reason']}")
     if not rows:
-        st.caption(_why_none(run_id, summary))
+        st.caption("Proposals come at the end of each window; there is none yet.")
         return
     current = [row for row in rows if row["iteration"] == rows[0]["iteration"]]
     _table(current)
@@ -71,12 +73,6 @@ def _go_on(run_id: str, summary: dict[str, Any]) -> None:
         if st.button("Go on with the run", type=kind, icon=":material/play_arrow:", key=f"{PAGE}_resume"):
             cards.attempt(service.manager.resume, run_id)
             st.rerun()
-
-
-def _why_none(run_id: str, summary: dict[str, Any]) -> str:
-    if summary["feedback_mode"] == "off":
-        return "Feedback is off in this run: nothing is proposed."
-    return "Nothing is proposed yet: proposals come at the end of each window."
 
 
 def _table(rows: list[dict[str, Any]]) -> None:

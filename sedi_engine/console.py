@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from sedi_engine.errors import StudioError
 
-POLL_S = 0.3
+POLL_S = 0.5
 Do = Callable[..., Any]
 console = Console(stderr=True, highlight=False)
 

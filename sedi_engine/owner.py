@@ -20,7 +20,7 @@ from typing import Any
 from sedi_engine.config import RunConfig
 from sedi_engine.errors import InputError, StudioError
 from sedi_engine.jobs import Manager
-from store import exports, runs
+from store import exports, runs, views
 from store.database import Store
 
 OWNER_FILE = "owner.json"
@@ -64,7 +64,7 @@ def commands(store: Store, manager: Manager) -> dict[str, Callable[..., Any]]:
 
     def summary(run_id: str) -> dict[str, Any]:
         manager.get(run_id)
-        return store.read(runs.summary, run_id) or {}
+        return store.read(views.consistent, runs.summary, run_id) or {}
 
     def all_runs() -> list[dict[str, Any]]:
         return [summary(run_id) for run_id in store.read(runs.run_ids)]

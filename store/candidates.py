@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from store.connection import fetch, insert
+from store.connection import fetch, fetch_one, insert
 from store.events import CallJudged
 
 Cursor = duckdb.DuckDBPyConnection
@@ -49,6 +49,17 @@ def queue(cursor: Cursor, run_id: str, composed: Sequence[str] = ()) -> list[dic
         f"AND ({IN_K} OR list_contains(?::VARCHAR[], c.candidate_id)) ORDER BY c.call_index, c.position",
         [run_id, list(composed)],
     )
+
+
+def queued_count(cursor: Cursor, run_id: str) -> int:
+    """Size of Q."""
+    row = fetch_one(
+        cursor,
+        f"SELECT count(*) AS n FROM candidate c {DECIDED} "  # noqa: S608
+        f"WHERE c.run_id = ? AND c.window_iteration IS NULL AND ({IN_K})",
+        [run_id],
+    )
+    return int(row["n"]) if row else 0
 
 
 def pool(cursor: Cursor, run_id: str) -> list[dict[str, Any]]:

@@ -162,7 +162,7 @@ def summary(cursor: Cursor, run_id: str) -> dict[str, Any] | None:
         "iteration": run["iteration"],
         "iterations": run["config"]["iterations"],
         "window": run["config"]["compose"]["batch_size"] * run["config"]["compose"]["batches_per_window"],
-        "queued": len(candidates.queue(cursor, run_id)),
+        "queued": candidates.queued_count(cursor, run_id),
         "phase": run["phase"],
         "outcome": run["outcome"],
         "cap": run["cap"],

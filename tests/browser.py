@@ -109,10 +109,18 @@ def keyed(page: Page, key: str, inside: str = "") -> Locator:
 
 
 def choose(page: Page, key: str, option: str) -> None:
-    """Pick an option of a select box."""
+    """Pick an option of a select box; what follows from it may still be on its way."""
     page.locator(f".st-key-{key} input").click()
     page.get_by_role("option", name=option, exact=True).click()
-    at_rest(page)
+    expect(page.locator(f".st-key-{key} input")).to_have_value(option)
+
+
+def unfold(page: Page, key: str) -> None:
+    """Open an expander and wait until it has grown: a list that opens before is closed by the growing."""
+    page.locator(f".st-key-{key} summary").click()
+    page.locator(f".st-key-{key} details").evaluate(
+        "box => Promise.all(box.getAnimations({subtree: true}).map(one => one.finished))"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -99,7 +99,7 @@ def wait_until(look: Callable[[], Any], give_up: Callable[[], bool] = lambda: Fa
             return found
         if give_up():
             return None
-        time.sleep(0.005)
+        time.sleep(0.05)
     raise AssertionError(f"nothing after {DEADLINE_S} s")
 
 

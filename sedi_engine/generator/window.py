@@ -96,8 +96,8 @@ class Window:
                 flying = self._flying()
                 if not flying and not progressed and not self._pending:
                     return self._ran_dry()
-                if flying and not progressed and not self._ready():
-                    await asyncio.wait(flying, timeout=0.2, return_when=asyncio.FIRST_COMPLETED)
+                idle = flying and not progressed and not self._ready()
+                await (_first_of(flying) if idle else asyncio.sleep(0))
         finally:
             await self._drain()
 
@@ -137,10 +137,13 @@ class Window:
 
     def _ready(self) -> bool:
         """Whether something that came back can be worked on at once."""
-        if self._pending and self._pending[0].complete:
-            return True
+        return bool(self._pending and self._pending[0].complete) or self._may_judge()
+
+    def _may_judge(self) -> bool:
+        """Whether the next reply in order is there and the window wants it."""
         reply = self._replies.get(self._next_judged)
-        return reply is not None and reply.done() and self._room() > 0 and not self._stop.requested
+        wanted = self._room() > 0 and not self._stop.requested and self._barren < STALLED_AFTER
+        return wanted and reply is not None and reply.done()
 
     def _send(self) -> None:
         """Keep as many instruction calls in flight as the window is expected to need."""
@@ -170,12 +173,9 @@ class Window:
 
     def _judge_next(self) -> bool:
         """Judge the next reply if it is there and the window has room for it."""
-        reply = self._replies.get(self._next_judged)
-        if reply is None or not reply.done() or self._room() <= 0 or self._stop.requested:
+        if not self._may_judge():
             return False
-        if self._barren >= STALLED_AFTER:
-            return False
-        del self._replies[self._next_judged]
+        reply = self._replies.pop(self._next_judged)
         self._next_judged += 1
         self._pending.append(self._judge_reply(reply.result()))
         return True
@@ -295,3 +295,8 @@ class Window:
             output=candidate.output,
             demo_seed_ids=call.demo_seed_ids,
         )
+
+
+async def _first_of(tasks: list[asyncio.Task[Call]]) -> None:
+    """Wait until one has come back, or for long enough to look whether somebody asked to stop."""
+    await asyncio.wait(tasks, timeout=0.2, return_when=asyncio.FIRST_COMPLETED)

@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from store import decisions, runs
 from store.database import Store
-from tests.browser import at_rest, choose, keyed, open_page
+from tests.browser import at_rest, choose, keyed, open_page, unfold
 
 pytestmark = [pytest.mark.browser, pytest.mark.weights]
 ITERATION_MS = 480_000
@@ -51,7 +51,8 @@ def test_a_run_in_review_waits_for_its_decisions_and_finishes(folder: Path, serv
     server = serve(up=True)
     page = open_page(context, f"{server.address}/generate")
     choose(page, "generate_preset", "quick")
-    page.locator(".st-key-generate_settings summary").click()
+    expect(keyed(page, "generate_iterations", "input")).to_have_value("1")
+    unfold(page, "generate_settings")
     choose(page, "generate_feedback_mode", "review")
     keyed(page, "generate_start", "button").click()
     page.get_by_role("link", name="Decide on Seeds").click(timeout=ITERATION_MS)

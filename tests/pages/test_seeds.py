@@ -7,8 +7,9 @@ import pytest
 from sedi_engine.service import Service
 from store import decisions, views
 from store import seeds as library
-from tests.pages.builder import in_review
+from tests.pages.builder import begin, in_review
 from tests.pages.conftest import Open
+from tests.story import Story
 
 
 def keys(app) -> list[str]:
@@ -57,6 +58,13 @@ def test_the_way_on_says_what_the_undecided_do(show: Open, service: Service) -> 
 
 def library_table(app):
     return next(node for node in app.get_by_key("seeds_library") if node.type == "dataframe").value
+
+
+def test_a_window_without_proposals_says_why(show: Open, service: Service) -> None:
+    story = Story()
+    begin(service.store, story, "completed")
+    story.tell(service.store, story.finished(1, ("r1-0-0",), reason="feedback.mode is off."))
+    assert "Window 1 proposed nothing: feedback.mode is off." in texts(show("seeds"))
 
 
 KINDS = ("accept", "reject", None)
