@@ -16,7 +16,7 @@ import typer
 
 from sedi_engine import paths
 from sedi_engine.config import PRESETS, RunConfig, parse_settings
-from sedi_engine.console import Do, console, counting, errors_in_words, follow, say_json, telling
+from sedi_engine.console import Do, console, counting, errors_in_words, follow, say, say_json, show_runs, telling
 from sedi_engine.errors import InputError
 
 app = typer.Typer(
@@ -137,7 +137,7 @@ def runs(store: StoreOption = None, as_json: JsonOption = False) -> None:
         if as_json:
             say_json(found)
         else:
-            _show_runs(found)
+            show_runs(found)
 
 
 @app.command("filter")
@@ -164,7 +164,7 @@ def filter_(
                 tokenizer=tokenizer,
                 progress=progress,
             )
-        _say(asdict(summary), as_json)
+        say(asdict(summary), as_json)
 
 
 @app.command()
@@ -180,9 +180,9 @@ def compose(
     from sedi_engine.compose_file import compose_file
 
     with errors_in_words():
-        with counting("composing"):
-            summary = compose_file(source, out, batch_size, composer, seed)
-        _say(summary, as_json)
+        with counting("embedding") as progress:
+            summary = compose_file(source, out, batch_size, composer, seed, progress=progress)
+        say(summary, as_json)
 
 
 @app.command()
@@ -199,7 +199,7 @@ def export(
     with errors_in_words(), _door(paths.data_folder(store)) as do:
         arguments = {"what": what, "file_format": file_format, "out": str(out.absolute()), "lineage": lineage}
         rows = do("export", run_id=run_id, **arguments)
-        _say({"run_id": run_id, "what": what, "format": file_format, "rows": rows, "out": str(out)}, as_json)
+        say({"run_id": run_id, "what": what, "format": file_format, "rows": rows, "out": str(out)}, as_json)
 
 
 bench = typer.Typer(no_args_is_help=True, help="Measure what the project claims, as ratios in one run.")
@@ -218,7 +218,7 @@ def bench_filter(
     from sedi_engine.bench import filter as measure
 
     with errors_in_words():
-        _say(measure.run(tuple(sizes or measure.SIZES), data=data), as_json)
+        say(measure.run(tuple(sizes or measure.SIZES), data=data), as_json)
 
 
 @contextmanager
@@ -245,7 +245,7 @@ def _see_to_end(do: Do, run_id: str, as_json: bool) -> None:
     else:
         console.print(f"run {run_id}")
     summary = follow(do, run_id)
-    _say(summary, as_json)
+    say(summary, as_json)
     if summary["error"]:
         console.print(f"{summary['error']} {summary['next_step'] or ''}", markup=False, soft_wrap=True)
     raise typer.Exit(0 if summary["status"] in GOOD_ENDS else 1)
@@ -254,7 +254,7 @@ def _see_to_end(do: Do, run_id: str, as_json: bool) -> None:
 def _stop(how: str, run_id: str, store: Path | None, as_json: bool) -> None:
     with errors_in_words(), _door(paths.data_folder(store)) as do:
         do(how, run_id=run_id)
-        _say({"run_id": run_id, "asked": how}, as_json)
+        say({"run_id": run_id, "asked": how}, as_json)
 
 
 def _fetch_weights() -> None:
@@ -291,22 +291,6 @@ def _more_iterations(text: str | None) -> int:
     if not text.removeprefix("+").isdigit() or int(text) < 1:
         raise InputError(f"--iterations is {text!r}, but should be +N with N of at least 1.", "Write for example +2.")
     return int(text)
-
-
-def _say(summary: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        say_json(summary)
-        return
-    for name, value in summary.items():
-        typer.echo(f"{name:>18}  {value}")
-
-
-def _show_runs(found: list[dict[str, Any]]) -> None:
-    if not found:
-        typer.echo("No run yet. Start one with: python -m sedi_engine run --preset quick")
-    for one in found:
-        numbers = f"{one['kept']} kept of {one['asked']} asked, {one['steps']} steps, {one['seeds_active']} seeds"
-        typer.echo(f"{one['run_id']}  {one['status']:<18} {one['preset']:<7} {numbers}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import time
@@ -115,7 +116,23 @@ def _draw(progress: Progress, task: Any, summary: dict[str, Any]) -> None:
 
 def say_json(value: Any) -> None:
     """One JSON value on one line of stdout."""
-    import json
-
     sys.stdout.write(json.dumps(value, ensure_ascii=True) + "\n")
     sys.stdout.flush()
+
+
+def say(summary: dict[str, Any], as_json: bool) -> None:
+    """A summary on stdout, as one line of JSON or as lines to read."""
+    if as_json:
+        say_json(summary)
+        return
+    for name, value in summary.items():
+        typer.echo(f"{name:>18}  {value}")
+
+
+def show_runs(found: list[dict[str, Any]]) -> None:
+    """A line a run on stdout."""
+    if not found:
+        typer.echo("No run yet. Start one with: python -m sedi_engine run --preset quick")
+    for one in found:
+        numbers = f"{one['kept']} kept of {one['asked']} asked, {one['steps']} steps, {one['seeds_active']} seeds"
+        typer.echo(f"{one['run_id']}  {one['status']:<18} {one['preset']:<7} {numbers}")

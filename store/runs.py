@@ -10,7 +10,7 @@ import duckdb
 
 from store import calls, candidates
 from store.connection import fetch, fetch_one, insert
-from store.events import WindowFinished, WorkerStarted
+from store.events import StudentLoaded, WindowFinished, WorkerStarted
 from store.records import RunStatus
 
 Cursor = duckdb.DuckDBPyConnection
@@ -96,6 +96,14 @@ def worker_started(cursor: Cursor, event: WorkerStarted) -> None:
     )
 
 
+def student_loaded(cursor: Cursor, event: StudentLoaded) -> None:
+    """Device, precision and trained weights join what is known of the run's hardware."""
+    cursor.execute(
+        "UPDATE run SET hardware = json_merge_patch(coalesce(hardware, '{}'), ?::JSON) WHERE run_id = ?",
+        [json.dumps(event.model_dump(include={"device", "precision", "trained_parameters"})), event.run_id],
+    )
+
+
 def window_finished(cursor: Cursor, event: WindowFinished) -> None:
     """A window is over; one that held nothing (capped before the first batch was full) does not count as one."""
     cursor.execute(
@@ -154,6 +162,7 @@ def summary(cursor: Cursor, run_id: str) -> dict[str, Any] | None:
     assert counts is not None
     assert made is not None
     ledger = calls.spend(cursor, run_id)
+    hardware = json.loads(run["hardware"] or "{}")
     causes = {cause: int(counts[cause]) for cause in ("missing", "unparseable", "refused")}
     return {
         "run_id": run_id,
@@ -186,6 +195,8 @@ def summary(cursor: Cursor, run_id: str) -> dict[str, Any] | None:
         "evicted": int(made["evicted"]),
         "seeds_active": int(made["seeds_active"]),
         "elapsed_s": run["elapsed_s"],
+        "device": hardware.get("device"),
+        "precision": hardware.get("precision"),
         "random_seed": run["random_seed"],
         "fingerprint": run["fingerprint"],
         "created": _iso(run["created"]),

@@ -17,6 +17,7 @@ from store.events import (
     PhaseStarted,
     StepDone,
     Stopped,
+    StudentLoaded,
     Warned,
     WindowComposed,
     WindowFinished,
@@ -74,6 +75,7 @@ def _nothing(cursor: Cursor, event: Any) -> None:
 
 APPLY: dict[type, Callable[[Cursor, Any], None]] = {
     WorkerStarted: runs.worker_started,
+    StudentLoaded: runs.student_loaded,
     PhaseStarted: _phase_started,
     CallRecorded: lambda cursor, event: calls.record(cursor, [event.call]),
     CallJudged: candidates.judged,

@@ -70,6 +70,8 @@ def counts_and_charts(store: Store, summary: Mapping[str, Any], pulse: Mapping[s
         _counts(summary)
     with right:
         st.subheader("Training", anchor=False)
+        if summary["device"]:
+            st.caption(f"On {summary['device']}, {summary['precision']}.")
         seen = tail(summary["run_id"])
         seen.refresh(store, pulse["iteration"])
         if seen.steps:
