@@ -110,3 +110,5 @@ alive_now = chosen is not None and shell.is_alive(service.store.read(views.pulse
 new_run()
 if chosen:
     st.fragment(live, run_every=shell.POLL_S if alive_now else None)(chosen, alive_now)
+    if not alive_now:
+        shell.notice_revival(service, chosen)

@@ -51,6 +51,8 @@ def show(run_id: str) -> None:
     alive = shell.is_alive(service.store.read(views.pulse, run_id)["status"])
     st.fragment(_live, run_every=shell.POLL_S if alive else None)(run_id, alive)
     st.fragment(_curves, run_every=CURVE_POLL_S if alive else None)(run_id, alive)
+    if not alive:
+        shell.notice_revival(service, run_id)
 
 
 def _live(run_id: str, was_alive: bool) -> None:

@@ -167,4 +167,6 @@ chosen = shell.choose_run(service, PAGE, "Seeds")
 if chosen:
     alive = shell.is_alive(service.store.read(views.pulse, chosen)["status"])
     st.fragment(of_run, run_every=3 * shell.POLL_S if alive else None)(chosen, alive)
+    if not alive:
+        shell.notice_revival(service, chosen)
 library()

@@ -157,6 +157,7 @@ class Manager:
     def _run(self, run_id: str) -> None:
         """One run from where it is to its next end."""
         self.store.write(runs.set_status, run_id, "running")
+        self._take_journal(run_id)
         try:
             while (status := self._next_status(run_id)) is None:
                 self._prepare(run_id)
@@ -182,7 +183,7 @@ class Manager:
         return self.store.write(_settle, run_id)
 
     def _prepare(self, run_id: str) -> None:
-        self._take_journal(run_id)
+        """Write the snapshot that the next iteration starts from."""
         taken = self.store.write(snapshot.take, run_id)
         path = paths.snapshot(self.store.folder, run_id)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from sedi_engine.errors import InputError
 from sedi_engine.owner import Remote
 from sedi_engine.paths import STORE_VARIABLE
-from store.connection import connect
+from store.database import Store
 from store.errors import StoreLockedError
 
 ROOT = Path(__file__).parents[1]
@@ -33,7 +33,7 @@ def check(folder: Path, port: int) -> None:
             "Use the dashboard or command that runs there, or name another folder with --store DIR.",
             owner.pid,
         )
-    connect(folder).close()
+    Store(folder).close()
 
 
 def serve(folder: Path, port: int) -> None:

@@ -15,6 +15,7 @@ from store import views
 from store.errors import StudioError
 
 POLL_S = 1.0
+IDLE_POLL_S = 5.0
 
 
 def open_service() -> Service:
@@ -63,6 +64,17 @@ def show_run(run_id: str) -> None:
 def is_alive(status: str) -> bool:
     """Whether a run may still change by itself, so that the page polls."""
     return status in ("queued", "running")
+
+
+def notice_revival(store_service: Service, run_id: str) -> None:
+    """Look now and then whether a run that has ended was resumed in another tab, or by a command."""
+    seen = store_service.store.read(views.pulse, run_id)["status"]
+
+    def look() -> None:
+        if store_service.store.read(views.pulse, run_id)["status"] != seen:
+            st.rerun()
+
+    st.fragment(look, run_every=IDLE_POLL_S)()
 
 
 def decided_by() -> str:
