@@ -52,10 +52,6 @@ class Caller:
         self._reached = False
         self.cap: str | None = None
 
-    def unanswered(self) -> list[Ask]:
-        """Calls that were sent before and never answered, oldest first."""
-        return [Ask(call, request) for call, request in self._answers.unanswered.values()]
-
     def sent_up_to(self) -> int:
         """The largest call index in the journal; -1 if there is none."""
         return self._answers.last_index
@@ -66,8 +62,7 @@ class Caller:
             return asyncio.ensure_future(_done(answered))
         if lost := self._answers.unanswered.get(ask.key):
             ask = Ask(*lost)
-        known = ask.key in self._answers.attempts
-        reservation = self._reserve(ask.request, new_call=not known)
+        reservation = self._reserve(ask.request, new_call=ask.key not in self._answers.returned)
         if reservation is None:
             return None
         return asyncio.create_task(self._attempts(ask, reservation))

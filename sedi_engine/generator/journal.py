@@ -31,9 +31,13 @@ class CallKey(NamedTuple):
 
 @dataclass
 class Answers:
-    """What a journal knows: usable replies, calls sent and never answered, and attempts made."""
+    """What a journal knows: usable replies, calls sent and never answered, and attempts made.
+
+    `returned` are the calls of which any attempt came back, be it with an error: those that the ledger counts.
+    """
 
     answered: dict[CallKey, Call] = field(default_factory=dict)
+    returned: set[CallKey] = field(default_factory=set)
     unanswered: dict[CallKey, tuple[Call, Request]] = field(default_factory=dict)
     attempts: dict[CallKey, int] = field(default_factory=dict)
     last_index: int = -1
@@ -59,6 +63,7 @@ class Journal:
                 answers.unanswered[key] = (call, Request.from_dict(request))
                 continue
             answers.unanswered.pop(key, None)
+            answers.returned.add(key)
             if call.raw_reply is not None:
                 answers.answered[key] = call
         return answers

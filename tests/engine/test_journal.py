@@ -46,6 +46,7 @@ def test_a_reply_is_answered_and_a_lost_one_is_unanswered_with_its_request(tmp_p
         CallKey(0, "output", 3): (call(0, position=3), REQUEST),
         CallKey(1, "instruction", -1): (call(1), REQUEST),
     }
+    assert answers.returned == {CallKey(0, "instruction", -1)}
     assert answers.last_index == 1
 
 
