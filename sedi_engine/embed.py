@@ -30,7 +30,9 @@ class Embedder:
 
     def __init__(self, model: str = PACKAGED_MODEL, device: str = "cpu") -> None:
         from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()  # a command has a bar of its own
         place, is_local = _locate(model)
         try:
             self._model = SentenceTransformer(place, device=device, local_files_only=is_local)

@@ -63,7 +63,7 @@ class Iteration:
     async def _generate(self) -> tuple[Outcome | None, list[Queued]]:
         """Fill the queue; the outcome is None when asked to stop."""
         self._phase("loading")
-        client = await self._tools.client(self._config)
+        client = await self._tools.client(self._snapshot.run_id, self._config)
         self._phase("generate")
         journal = Journal(paths.journal(self._tools.folder, self._snapshot.run_id))
         caller = Caller(self._config, client, journal, self._budget(), lambda call: self._emit(CallRecorded, call=call))

@@ -17,7 +17,7 @@ from sedi_engine import paths
 from sedi_engine.config import RunConfig
 from sedi_engine.errors import JobError, NotFoundError, StudioError
 from sedi_engine.generator import journal
-from sedi_engine.preflight import check_ready
+from sedi_engine.preflight import check_ready, keep_stream
 from sedi_engine.process import WorkerProcess
 from sedi_engine.seeds import draw_start, library_seeds
 from store import calls, decisions, runs, seeds, snapshot, writer
@@ -51,6 +51,7 @@ class Manager:
         check_ready(config)
         seed_ids = draw_start(self.store.read(seeds.library), config)
         run_id = paths.new_run_id()
+        keep_stream(config, paths.stream(self.store.folder, run_id))
         self.store.write(_create, run_id, config, seed_ids)
         self._enqueue(run_id)
         return run_id

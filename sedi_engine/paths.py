@@ -30,6 +30,11 @@ def journal(folder: Path, run_id: str) -> Path:
     return run_folder(folder, run_id) / "replies.jsonl"
 
 
+def stream(folder: Path, run_id: str) -> Path:
+    """The recorded candidates of a run, as they were when it started."""
+    return run_folder(folder, run_id) / "stream.jsonl"
+
+
 def snapshot(folder: Path, run_id: str) -> Path:
     """What the worker of a run starts its iteration from."""
     return run_folder(folder, run_id) / "snapshot.json"

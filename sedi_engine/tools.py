@@ -39,16 +39,16 @@ class Tools:
     ) -> None:
         await self._open.aclose()
 
-    async def client(self, config: RunConfig) -> Client | StreamClient:
+    async def client(self, run_id: str, config: RunConfig) -> Client | StreamClient:
         """The generator's client: over loopback to the embedded server, to an endpoint, or to recorded candidates."""
         if self._client is None:
-            self._client = await self._make_client(config)
+            self._client = await self._make_client(run_id, config)
         return self._client
 
-    async def _make_client(self, config: RunConfig) -> Client | StreamClient:
+    async def _make_client(self, run_id: str, config: RunConfig) -> Client | StreamClient:
         generator = config.generator
         if generator.kind == "stream":
-            self.stream = Stream(read_stream(Path(generator.stream_path or "")))
+            self.stream = Stream(read_stream(paths.stream(self.folder, run_id)))
             return StreamClient(self.stream, generator.tasks_per_call)
         if generator.kind == "embedded":
             gguf = models.ensure_weights().gguf

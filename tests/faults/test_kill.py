@@ -13,7 +13,7 @@ from store.database import Store
 from tests.commands import Running, last_json, record_stream, sedi
 from tests.tiny_model import save_tiny_model
 
-CANDIDATES = 320
+CANDIDATES = 240
 VARYING = ("run_id", "elapsed_s", "created", "started", "ended", "fingerprint")
 FILL = ("--set", "train.model=none", "--set", "feedback.mode=off", "--set", "iterations=40")
 
@@ -69,7 +69,9 @@ def test_a_run_killed_anywhere_ends_where_an_untroubled_one_does(
     kill_point: int, stream: Path, untroubled: tuple[dict[str, Any], dict[str, Any]], folder: Path
 ) -> None:
     """Everything is killed at even points, the worker alone at odd ones."""
-    command = Running(folder, "run", *stream_settings(stream), *FILL, "--json")
+    original = folder.parent / "candidates.jsonl"
+    original.write_bytes(stream.read_bytes())
+    command = Running(folder, "run", *stream_settings(original), *FILL, "--json")
     judged = (kill_point * 37) % CANDIDATES
     seen = command.watch(lambda run: run["status"] != "queued" and run["parsed"] >= judged)
     if kill_point % 2:
@@ -77,6 +79,7 @@ def test_a_run_killed_anywhere_ends_where_an_untroubled_one_does(
     else:
         command.kill_all()
     assert seen is not None
+    original.unlink()  # a run goes on from what it started with
     run = json.loads(sedi("runs", "--store", folder, "--json").stdout)[0]
     assert run["status"] in ("interrupted", "exhausted")
     assert run["asked"] == run["parsed"] + run["failed"]
