@@ -6,6 +6,7 @@ workers, hands each iteration its snapshot and takes its events into the store.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import threading
@@ -20,7 +21,7 @@ from sedi_engine.generator import journal
 from sedi_engine.preflight import check_ready, keep_stream
 from sedi_engine.process import WorkerProcess
 from sedi_engine.seeds import draw_start, library_seeds
-from store import calls, decisions, runs, seeds, snapshot, writer
+from store import calls, decisions, runs, seeds, snapshot, views, writer
 from store.database import Cursor, Store
 from store.events import Event, Failed, Stopped, WindowFinished
 from store.records import RunStatus
@@ -39,6 +40,7 @@ class Manager:
         self._worker: WorkerProcess | None = None
         self._current: str | None = None
         self._stop_asked: dict[str, RunStatus] = {}
+        self._unstored: dict[str, tuple[str, str]] = {}
         self._closing = False
         for run_id in store.write(runs.interrupt_alive):
             self._take_journal(run_id)
@@ -92,7 +94,17 @@ class Manager:
                 self._worker.kill()
             self._wake.notify_all()
         self._thread.join()
-        self.store.write(runs.interrupt_alive)
+        with contextlib.suppress(StudioError):  # a full disk: the next start does it
+            self.store.write(runs.interrupt_alive)
+
+    def summary(self, run_id: str) -> dict[str, Any]:
+        """A run's status and counts; a failure that the store could not take is told all the same."""
+        self.get(run_id)
+        found = self.store.read(views.consistent, runs.summary, run_id) or {}
+        if run_id in self._unstored:
+            message, next_step = self._unstored[run_id]
+            found.update(status="failed", error=message, next_step=next_step)
+        return found
 
     def get(self, run_id: str) -> dict[str, Any]:
         """A run's row; raises NotFoundError."""
@@ -145,7 +157,7 @@ class Manager:
                     return
                 self._current = self._queue.popleft() if self._queue else None
             if self._current is None:
-                self._close_overdue_reviews()
+                self._tidy()
                 continue
             try:
                 self._run(self._current)
@@ -233,13 +245,25 @@ class Manager:
         elif isinstance(error, OSError):
             message = f"{error.filename or self.store.folder} cannot be read or written: {error.strerror or error}."
             next_step = "Free some disk space or mend the folder, then resume: what was stored is kept."
-        self.store.write(runs.set_status, run_id, "failed", message, next_step)
+        self._store_failure(run_id, message, next_step)
 
-    def _close_overdue_reviews(self) -> None:
-        """Where a review has waited longer than it may, the rule decides and the run goes on."""
+    def _store_failure(self, run_id: str, message: str, next_step: str) -> None:
+        """Enter a failure; a store that cannot be written, on a full disk, gets it once it can be."""
+        try:
+            self.store.write(runs.set_status, run_id, "failed", message, next_step)
+            self._unstored.pop(run_id, None)
+        except StudioError:
+            self._unstored[run_id] = (message, next_step)
+
+    def _tidy(self) -> None:
+        """While nothing runs: enter what could not be stored, and let the rule decide overdue reviews."""
+        for run_id, (message, next_step) in list(self._unstored.items()):
+            self._store_failure(run_id, message, next_step)
         for run_id in self.store.read(_overdue):
-            self.store.write(decisions.decide_open, run_id)
-            self.resume(run_id)
+            try:
+                self.resume(run_id)
+            except StudioError as error:
+                self._fail(run_id, error)
 
 
 def fingerprint(config: RunConfig) -> str:

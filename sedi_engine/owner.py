@@ -20,7 +20,7 @@ from typing import Any
 from sedi_engine.config import RunConfig
 from sedi_engine.errors import InputError, StudioError
 from sedi_engine.jobs import Manager
-from store import exports, runs, views
+from store import exports, runs
 from store.database import Store
 
 OWNER_FILE = "owner.json"
@@ -62,12 +62,8 @@ def commands(store: Store, manager: Manager) -> dict[str, Callable[..., Any]]:
     def start(config: dict[str, Any]) -> str:
         return manager.start(RunConfig.model_validate(config))
 
-    def summary(run_id: str) -> dict[str, Any]:
-        manager.get(run_id)
-        return store.read(views.consistent, runs.summary, run_id) or {}
-
     def all_runs() -> list[dict[str, Any]]:
-        return [summary(run_id) for run_id in store.read(runs.run_ids)]
+        return [manager.summary(run_id) for run_id in store.read(runs.run_ids)]
 
     def export(run_id: str, what: str, file_format: str, out: str, lineage: bool) -> int:
         manager.get(run_id)
@@ -79,7 +75,7 @@ def commands(store: Store, manager: Manager) -> dict[str, Callable[..., Any]]:
         "resume": manager.resume,
         "pause": manager.pause,
         "cancel": manager.cancel,
-        "summary": summary,
+        "summary": manager.summary,
         "runs": all_runs,
         "export": export,
     }
