@@ -40,7 +40,7 @@ def of_window(
             for one in snapshot.active
         ],
         settings,
-        earlier={one.seed.seed_id: Credit(one.credit_sum, one.calls) for one in snapshot.active},
+        earlier={one.seed.seed_id: Credit(one.credit_sum, one.calls, one.trained_children) for one in snapshot.active},
         tokenizer=config.filter.tokenizer,
         lineage=lineage,
     )
@@ -81,7 +81,13 @@ def _trained(step: Step, batch: Batch, members: Mapping[str, Queued], lineage: b
 def _credits(snapshot: Snapshot, found: Feedback) -> tuple[SeedCredit, ...]:
     """Credits of the active seeds; what one that left was still shown in has no say in S."""
     return tuple(
-        SeedCredit(seed_id=ident, credit=credit.value, credit_sum=credit.sum_z, calls=credit.calls)
+        SeedCredit(
+            seed_id=ident,
+            credit=credit.value,
+            credit_sum=credit.sum_z,
+            calls=credit.calls,
+            trained_children=credit.children,
+        )
         for one in snapshot.active
         if (credit := found.credits.get(ident := one.seed.seed_id))
     )

@@ -96,6 +96,7 @@ class SeedCredit(Record):
     credit: float
     credit_sum: float
     calls: int
+    trained_children: int = 0
 
 
 class WindowFinished(RunEvent):

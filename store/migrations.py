@@ -88,6 +88,7 @@ CREATE TABLE run_seed (
     credit DOUBLE,
     credit_sum DOUBLE NOT NULL DEFAULT 0,
     calls INTEGER NOT NULL DEFAULT 0,
+    trained_children INTEGER NOT NULL DEFAULT 0,
     children INTEGER NOT NULL DEFAULT 0,
     added_iteration INTEGER NOT NULL,
     removed_iteration INTEGER,

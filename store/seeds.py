@@ -71,9 +71,9 @@ def of_run(cursor: Cursor, run_id: str) -> list[dict[str, Any]]:
     """S of a run and what has left it, in the order of joining, with the seeds' texts."""
     return fetch(
         cursor,
-        "SELECT s.*, r.position, r.status, r.credit, r.credit_sum, r.calls, r.children, r.added_iteration, "
-        "r.removed_iteration, r.reason, r.promoted_by, r.evicted_by FROM run_seed r JOIN seed s USING (seed_id) "
-        "WHERE r.run_id = ? ORDER BY r.position",
+        "SELECT s.*, r.position, r.status, r.credit, r.credit_sum, r.calls, r.trained_children, r.children, "
+        "r.added_iteration, r.removed_iteration, r.reason, r.promoted_by, r.evicted_by "
+        "FROM run_seed r JOIN seed s USING (seed_id) WHERE r.run_id = ? ORDER BY r.position",
         [run_id],
     )
 
@@ -125,8 +125,9 @@ def credit(cursor: Cursor, event: WindowFinished) -> None:
     """Enter the credits of a window, and count the children kept of every seed of the run."""
     for one in event.credits:
         cursor.execute(
-            "UPDATE run_seed SET credit = ?, credit_sum = ?, calls = ? WHERE run_id = ? AND seed_id = ?",
-            [one.credit, one.credit_sum, one.calls, event.run_id, one.seed_id],
+            "UPDATE run_seed SET credit = ?, credit_sum = ?, calls = ?, trained_children = ? "
+            "WHERE run_id = ? AND seed_id = ?",
+            [one.credit, one.credit_sum, one.calls, one.trained_children, event.run_id, one.seed_id],
         )
     cursor.execute(
         "UPDATE run_seed SET children = made.n FROM ("

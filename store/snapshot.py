@@ -46,6 +46,7 @@ class SeedState(Record):
     added_iteration: int
     credit_sum: float
     calls: int
+    trained_children: int = 0
 
 
 class Snapshot(Record):
@@ -132,6 +133,7 @@ def _active(cursor: duckdb.DuckDBPyConnection, run_id: str) -> tuple[SeedState, 
             added_iteration=row["added_iteration"],
             credit_sum=row["credit_sum"],
             calls=row["calls"],
+            trained_children=row["trained_children"],
         )
         for row in seeds.of_run(cursor, run_id)
         if row["status"] == "active"
