@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -71,9 +72,11 @@ class Running:
         return wait_until(look, give_up=lambda: self.process.poll() is not None)
 
     def worker(self) -> psutil.Process | None:
-        """The worker process, if there is one."""
-        children = psutil.Process(self.process.pid).children()
-        return next((child for child in children if "sedi_engine.worker" in child.cmdline()), None)
+        """The worker process, if there is one; one that is ending just now is none."""
+        with contextlib.suppress(psutil.Error):
+            children = psutil.Process(self.process.pid).children()
+            return next((child for child in children if "sedi_engine.worker" in child.cmdline()), None)
+        return None
 
     def kill_all(self) -> None:
         """Kill the owner with no word; wait until its worker is gone too."""
@@ -86,7 +89,8 @@ class Running:
     def kill_worker(self) -> int:
         """Kill the worker alone; the command's exit code."""
         if worker := self.worker():
-            os.kill(worker.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker.pid, signal.SIGKILL)
         self.process.communicate(timeout=DEADLINE_S)
         return self.process.returncode
 
