@@ -122,11 +122,7 @@ class Iteration:
                 step=self._snapshot.next_step + position,
                 members=tuple(members[index].candidate_id for index in indices),
                 clusters=composition.clusters(position),
-                distinct_clusters=measured.distinct_clusters,
-                largest_share=measured.largest_share,
-                vendi=measured.vendi,
-                mean_distance=measured.mean_distance,
-                near_duplicates=measured.near_duplicates,
+                **vars(measured),
             )
             for position, (indices, measured) in enumerate(
                 zip(composition.batches, batch_diversities(vectors, composition), strict=True)
@@ -207,14 +203,5 @@ def _as_step(result: StepResult, batch: Batch, attempt: int) -> Step:
         iteration=batch.iteration,
         step=batch.step,
         attempt=attempt,
-        loss=result.loss,
-        grad_norm=result.grad_norm,
-        clipped=result.clipped,
-        lr=result.lr,
-        response_tokens=result.response_tokens,
-        seconds=result.seconds,
-        tokens_per_s=result.tokens_per_s,
-        memory_mb=result.memory_mb,
-        micro_batch=result.micro_batch,
-        examples=result.examples,
+        **vars(result),
     )

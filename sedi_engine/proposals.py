@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sedi_engine.config import RunConfig
 from sedi_engine.feedback import ActiveSeed, Change, Credit, Feedback, TrainedExample, TrainedStep, detrend, propose
@@ -19,7 +19,7 @@ class WindowFeedback:
     attractive_step: int | None
     detrended: dict[int, float]
     credits: tuple[SeedCredit, ...] = ()
-    proposals: tuple[Proposal, ...] = field(default=())
+    proposals: tuple[Proposal, ...] = ()
     reason: str | None = None
 
 
