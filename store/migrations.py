@@ -18,7 +18,14 @@ def m001_initial(cursor: duckdb.DuckDBPyConnection) -> None:
             cursor.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_initial,)
+def m002_any_generator_any_data(cursor: duckdb.DuckDBPyConnection) -> None:
+    """When and from what prompt a call was sent, probes, imports with their reports, held-out and reference tasks."""
+    for statement in _ANY_DATA.split(";"):
+        if statement.strip():
+            cursor.execute(statement)
+
+
+MIGRATIONS: tuple[Migration, ...] = (m001_initial, m002_any_generator_any_data)
 
 
 def migrate(connection: duckdb.DuckDBPyConnection) -> None:
@@ -236,4 +243,67 @@ CREATE VIEW standing_decision AS
            arg_max(reason, decision_id) AS reason
     FROM decision GROUP BY subject;
 CREATE VIEW current_step AS SELECT * FROM step WHERE NOT superseded
+"""
+
+_ANY_DATA = """
+ALTER TABLE call ADD COLUMN sent_at TIMESTAMP;
+ALTER TABLE call ADD COLUMN journal_offset BIGINT;
+ALTER TABLE call ADD COLUMN last_decision BIGINT;
+CREATE TABLE probe (
+    probe_id VARCHAR PRIMARY KEY,
+    purpose VARCHAR NOT NULL,
+    "at" TIMESTAMP NOT NULL,
+    "by" VARCHAR NOT NULL,
+    model VARCHAR NOT NULL,
+    endpoint VARCHAR NOT NULL,
+    prompt_version VARCHAR NOT NULL,
+    request JSON NOT NULL,
+    prompt_tokens BIGINT NOT NULL,
+    completion_tokens BIGINT NOT NULL,
+    usage_source VARCHAR NOT NULL,
+    cost_usd DOUBLE,
+    latency_s DOUBLE NOT NULL,
+    finish_reason VARCHAR,
+    raw_reply VARCHAR,
+    error VARCHAR
+);
+CREATE VIEW ledger AS
+    SELECT c.run_id, c.stage AS purpose, coalesce(c.sent_at, run.started, run.created) AS "at", c.model, c.endpoint,
+           c.prompt_tokens, c.completion_tokens, c.usage_source, c.cost_usd
+    FROM call c JOIN run ON run.run_id = c.run_id
+    UNION ALL
+    SELECT NULL, purpose, "at", model, endpoint, prompt_tokens, completion_tokens, usage_source, cost_usd FROM probe;
+CREATE TABLE import (
+    import_id VARCHAR PRIMARY KEY,
+    name VARCHAR NOT NULL,
+    format VARCHAR NOT NULL,
+    target VARCHAR NOT NULL,
+    mapping JSON NOT NULL,
+    status VARCHAR NOT NULL,
+    read BIGINT NOT NULL DEFAULT 0,
+    taken BIGINT NOT NULL DEFAULT 0,
+    duplicates BIGINT NOT NULL DEFAULT 0,
+    refused BIGINT NOT NULL DEFAULT 0,
+    error VARCHAR,
+    next_step VARCHAR,
+    "by" VARCHAR NOT NULL,
+    "at" TIMESTAMP NOT NULL,
+    ended TIMESTAMP
+);
+CREATE TABLE import_fault (
+    import_id VARCHAR NOT NULL,
+    line BIGINT NOT NULL,
+    reason VARCHAR NOT NULL,
+    excerpt VARCHAR NOT NULL
+);
+CREATE TABLE imported_task (
+    import_id VARCHAR NOT NULL,
+    position BIGINT NOT NULL,
+    line BIGINT NOT NULL,
+    instruction VARCHAR NOT NULL,
+    input VARCHAR NOT NULL,
+    output VARCHAR NOT NULL,
+    content_hash VARCHAR NOT NULL,
+    PRIMARY KEY (import_id, position)
+)
 """

@@ -92,6 +92,30 @@ class Call(Record):
     finish_reason: str | None = None
     raw_reply: str | None = None
     error: str | None = None
+    sent_at: datetime | None = Field(default=None, description="UTC; null in ledgers from before it was recorded")
+    journal_offset: int | None = Field(default=None, description="byte of the journal where its request stands")
+    last_decision: int | None = Field(default=None, description="the last decision that its prompt could know of")
+
+
+class Probe(Record):
+    """One request outside any run, such as a connection test or the trial of a prompt: it costs, so it is kept."""
+
+    probe_id: str
+    purpose: Literal["connection", "trial"]
+    at: datetime
+    by: str
+    model: str
+    endpoint: str
+    prompt_version: str
+    request: str = Field(description="the whole request as JSON; no key is in it")
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    usage_source: Literal["server", "estimated", "unknown", "none"] = "server"
+    cost_usd: float | None = Field(default=0.0, description="null when a price is unknown")
+    latency_s: float = 0.0
+    finish_reason: str | None = None
+    raw_reply: str | None = None
+    error: str | None = None
 
 
 class Candidate(Record):
