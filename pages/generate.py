@@ -52,7 +52,7 @@ def new_run() -> None:
 def start(config: RunConfig) -> None:
     """The button, and the run that it makes."""
     if st.button("Start the run", type="primary", icon=":material/play_arrow:", key=f"{PAGE}_start"):
-        if run_id := cards.attempt(service.manager.start, config):
+        if run_id := cards.attempt(service.start, config):
             shell.show_run(run_id)
         st.rerun()
 

@@ -23,7 +23,7 @@ INTRO = (
 
 def start_demo() -> None:
     """Start the demo, and show it."""
-    if run_id := cards.attempt(lambda: service.manager.start(RunConfig.load("demo"))):
+    if run_id := cards.attempt(lambda: service.start(RunConfig.load("demo"))):
         shell.show_run(run_id)
     st.rerun()
 

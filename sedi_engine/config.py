@@ -9,13 +9,20 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
+from sedi_engine import presets
 from sedi_engine.errors import ConfigError
+from store.records import CallStage
 
-Price = Annotated[float, Field(ge=0)]
+Prices = tuple[float | None, float | None]
+
+Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+TemplateName = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,48}\.v[0-9]{1,6}$")]
 
 
 class Section(BaseModel):
@@ -37,20 +44,52 @@ class GeneratorConfig(Section):
     api_key_env: str | None = Field(
         None, description="Name of the environment variable that holds the endpoint's key; never the key."
     )
+    api: Literal["chat", "completion"] = Field(
+        "chat", description="chat: messages; completion: one text that a base model goes on with."
+    )
+    mode: Literal["live", "batch"] = Field(
+        "live",
+        description="live: calls are answered at once; batch: the provider's batch API, at a lower price, "
+        "answered within a day.",
+    )
+    reply_form: Literal["auto", "text"] = Field(
+        "auto",
+        description="auto: tasks are asked for as JSON, by a json_schema where the endpoint takes one; "
+        "text: as a numbered list.",
+    )
     prompt_form: Literal["staged", "whole_task"] = Field(
         "staged",
         description="staged: a list of instructions, then an output for each that passed; "
         "whole_task: instruction, input and output in one call.",
     )
-    max_concurrency: int = Field(4, ge=1, le=256, description="Calls in flight at once.")
+    output_model: str | None = Field(
+        None, description="Model of the second stage, the outputs, on the same endpoint; empty: the same model."
+    )
+    max_concurrency: int = Field(
+        4, ge=1, le=256, description="Calls in flight at once, at most; an endpoint begins with fewer and earns more."
+    )
     timeout_s: float = Field(120.0, gt=0, le=3600, description="Seconds until a call counts as failed.")
-    max_attempts: int = Field(3, ge=1, le=10, description="Times one call is sent before it is given up.")
-    price_in_usd_per_mtok: Price | None = Field(None, description="USD per million prompt tokens.")
-    price_out_usd_per_mtok: Price | None = Field(None, description="USD per million completion tokens.")
+    max_attempts: int = Field(3, ge=1, le=10, description="Times one call is sent before it is put behind the rest.")
+    price_in_usd_per_mtok: Price | None = Field(
+        None, description="USD per million prompt tokens; empty: from the price file."
+    )
+    price_out_usd_per_mtok: Price | None = Field(
+        None, description="USD per million completion tokens; empty: from the price file."
+    )
+    output_price_in_usd_per_mtok: Price | None = Field(
+        None, description="The second stage's USD per million prompt tokens; empty: from the price file."
+    )
+    output_price_out_usd_per_mtok: Price | None = Field(
+        None, description="The second stage's USD per million completion tokens; empty: from the price file."
+    )
+    batch_price_share: float = Field(
+        0.5, ge=0, le=1, description="What a call of the batch API costs, as a share of the live price."
+    )
     stream_path: str | None = Field(None, description="JSONL with instruction, output, optional input.")
     tasks_per_call: int = Field(8, ge=1, le=64, description="Tasks asked for in one call (n).")
     temperature: float = Field(0.8, ge=0, le=2, description="Sampling temperature of instructions.")
     top_p: float = Field(0.9, gt=0, le=1, description="Nucleus sampling mass of instructions.")
+    presence_penalty: float = Field(0.5, ge=-2, le=2, description="Presence penalty of a list of instructions.")
     output_temperature: float = Field(0.3, ge=0, le=2, description="Sampling temperature of outputs.")
     max_instruction_tokens: int = Field(512, ge=16, le=32768, description="Longest reply to a list prompt.")
     max_output_tokens: int = Field(224, ge=8, le=32768, description="Longest output of one task.")
@@ -70,6 +109,16 @@ class DemosConfig(Section):
 
     count: int = Field(3, ge=1, le=32, description="Seeds shown in a prompt (k).")
     from_pool: int = Field(0, ge=0, le=32, description="Machine-made examples shown on top of the seeds.")
+
+
+class PromptsConfig(Section):
+    """Which templates the prompts are made from: a name with its version, built in or saved in the data folder."""
+
+    instructions: TemplateName | None = Field(
+        None, description="Template of a list of instructions, such as instruction_list_json.v1; empty: built in."
+    )
+    output: TemplateName | None = Field(None, description="Template of one task's output; empty: built in.")
+    whole_task: TemplateName | None = Field(None, description="Template of whole tasks; empty: built in.")
 
 
 class FilterConfig(Section):
@@ -99,6 +148,11 @@ class TrainConfig(Section):
 
     model: str = Field(
         "embedded", description="embedded, a Hugging Face name, a local path, or none (only fill windows)."
+    )
+    heldout: str = Field(
+        "built_in",
+        max_length=64,
+        description="Held-out tasks: built_in (our 64), or the id of an import kept as held-out.",
     )
     learning_rate: float = Field(2e-4, gt=0, le=1, description="LoRA learning rate after warm-up.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes CUDA when it is there.")
@@ -144,6 +198,7 @@ class RunConfig(Section):
     generator: GeneratorConfig = GeneratorConfig()
     seeds: SeedsConfig = SeedsConfig()
     demos: DemosConfig = DemosConfig()
+    prompts: PromptsConfig = PromptsConfig()
     filter: FilterConfig = FilterConfig()
     compose: ComposeConfig = ComposeConfig()
     train: TrainConfig = TrainConfig()
@@ -158,12 +213,20 @@ class RunConfig(Section):
         """Examples in a window: W = E·B."""
         return self.compose.batch_size * self.compose.batches_per_window
 
-    @property
-    def prices(self) -> tuple[float | None, float | None]:
-        """USD per million prompt and completion tokens; embedded and stream cost nothing."""
-        if self.generator.kind != "endpoint":
+    def prices(self, stage: CallStage) -> Prices:
+        """USD per million prompt and completion tokens of a stage's calls; embedded and stream cost nothing.
+
+        None is an unknown price: `costs.priced` fills in what the price file knows before a run starts.
+        """
+        generator = self.generator
+        if generator.kind != "endpoint":
             return 0.0, 0.0
-        return self.generator.price_in_usd_per_mtok, self.generator.price_out_usd_per_mtok
+        prices = (generator.price_in_usd_per_mtok, generator.price_out_usd_per_mtok)
+        if stage == "output" and generator.output_model:
+            prices = (generator.output_price_in_usd_per_mtok, generator.output_price_out_usd_per_mtok)
+        share = generator.batch_price_share if generator.mode == "batch" else 1.0
+        before, after = (None if price is None else price * share for price in prices)
+        return before, after
 
     @model_validator(mode="after")
     def _fits_together(self) -> RunConfig:
@@ -198,9 +261,14 @@ class RunConfig(Section):
             "set generator.prompt_form to staged",
         )
         yield (
-            self.budget.max_usd is not None and None in self.prices,
-            "budget.max_usd cannot be kept while a price is unknown; set generator.price_in_usd_per_mtok and "
-            "generator.price_out_usd_per_mtok",
+            generator.mode == "batch" and generator.kind != "endpoint",
+            f"generator.mode is batch, which only an endpoint has, but generator.kind is {generator.kind}; "
+            "set generator.mode to live",
+        )
+        yield (
+            generator.output_model is not None and (generator.kind != "endpoint" or generator.prompt_form != "staged"),
+            f"generator.output_model is {generator.output_model!r}, but only a staged endpoint has a second stage; "
+            "leave it empty, or set generator.prompt_form to staged",
         )
         yield (
             isinstance(self.seeds.active, int) and self.demos.count > self.seeds.active,
@@ -209,12 +277,11 @@ class RunConfig(Section):
         )
 
     @classmethod
-    def load(cls, preset: str = "custom", settings: Mapping[str, Any] | None = None) -> RunConfig:
-        """The preset with dotted settings laid over it; raises ConfigError in words."""
-        if preset not in PRESETS:
-            raise ConfigError(f"There is no preset {preset!r}.", f"Presets: {', '.join(PRESETS)}.")
-        dotted = {**PRESETS[preset], **(settings or {}), "preset": preset}
-        return cls.from_dotted(dotted)
+    def load(
+        cls, preset: str = "custom", settings: Mapping[str, Any] | None = None, folder: Path | None = None
+    ) -> RunConfig:
+        """The preset, shipped or saved in `folder`, with dotted settings laid over it; raises ConfigError in words."""
+        return cls.from_dotted({**presets.find(preset, folder).settings, **(settings or {}), "preset": preset})
 
     @classmethod
     def from_dotted(cls, dotted: Mapping[str, Any]) -> RunConfig:
@@ -241,24 +308,6 @@ class RunConfig(Section):
         return self.from_dotted({**self.dotted(), **settings})
 
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "custom": {},
-    "quick": {
-        "iterations": 1,
-        "seeds.active": 24,
-        "compose.batch_size": 4,
-        "compose.batches_per_window": 4,
-        "feedback.promote": 2,
-    },
-    "demo": {
-        "iterations": 3,
-        "seeds.active": 24,
-        "compose.batch_size": 8,
-        "compose.batches_per_window": 5,
-    },
-}
-
-
 def parse_settings(pairs: list[str]) -> dict[str, Any]:
     """`key=value` words of a command line as settings; a value is read as JSON where it is JSON."""
     settings: dict[str, Any] = {}
@@ -274,6 +323,15 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
 def field_names() -> list[str]:
     """Every dotted name of the configuration, in order."""
     return list(RunConfig().dotted())
+
+
+def field_of(name: str) -> FieldInfo:
+    """The model's field of a dotted name."""
+    *sections, last = name.split(".")
+    model: Any = RunConfig
+    for section in sections:
+        model = model.model_fields[section].annotation
+    return model.model_fields[last]
 
 
 def check_key(key: str) -> None:

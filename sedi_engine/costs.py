@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
-from sedi_engine.config import BudgetConfig
+from sedi_engine.config import BudgetConfig, Prices, RunConfig
 
 TEMPLATE_TOKENS = 64
-Prices = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,11 @@ class Reservation:
 
     tokens: int
     usd: float
+
+
+def priced(config: RunConfig, folder: Path) -> RunConfig:
+    """The settings with what the price file knows filled in; a price that is set stays, an unknown one stays empty."""
+    return config
 
 
 def cost_usd(prompt_tokens: int, completion_tokens: int, prices: Prices) -> float | None:
@@ -39,14 +44,13 @@ class Budget:
     def __init__(
         self,
         caps: BudgetConfig,
-        prices: Prices,
         *,
         calls: int = 0,
         tokens: int = 0,
         usd: float = 0.0,
         elapsed_s: float = 0.0,
     ) -> None:
-        self._caps, self._prices = caps, prices
+        self._caps = caps
         self._calls, self._tokens, self._usd = calls, tokens, usd
         self._reserved_tokens, self._reserved_usd = 0, 0.0
         self._started = time.monotonic() - elapsed_s
@@ -56,13 +60,13 @@ class Budget:
         """Working time of the run, in seconds."""
         return time.monotonic() - self._started
 
-    def reserve(self, prompt_bytes: int, max_tokens: int, *, new_call: bool) -> Reservation | str:
+    def reserve(self, prompt_bytes: int, max_tokens: int, prices: Prices, *, new_call: bool) -> Reservation | str:
         """A reservation for one attempt, or the name of the cap that does not allow it.
 
         A request that may complete nothing (max_tokens 0, a recorded one) uses nothing.
         """
         prompt_tokens = prompt_bytes + TEMPLATE_TOKENS if max_tokens else 0
-        wanted = Reservation(prompt_tokens + max_tokens, cost_usd(prompt_tokens, max_tokens, self._prices) or 0.0)
+        wanted = Reservation(prompt_tokens + max_tokens, cost_usd(prompt_tokens, max_tokens, prices) or 0.0)
         if cap := self._in_the_way(wanted, new_call):
             return cap
         self._calls += new_call

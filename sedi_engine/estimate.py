@@ -189,7 +189,10 @@ def _training_s(config: RunConfig, examples: float, rates: Rates) -> Range:
 
 
 def _money(config: RunConfig, prompt: Range, completion: Range) -> Range | None:
-    ends = [cost_usd(asked, told, config.prices) for asked, told in zip(_ends(prompt), _ends(completion), strict=True)]
+    ends = [
+        cost_usd(asked, told, config.prices("instruction"))
+        for asked, told in zip(_ends(prompt), _ends(completion), strict=True)
+    ]
     low, likely, high = ends
     return None if low is None or likely is None or high is None else Range(low, likely, high)
 

@@ -80,7 +80,6 @@ class Iteration:
         spent = self._snapshot
         return Budget(
             self._config.budget,
-            self._config.prices,
             calls=spent.calls_sent,
             tokens=spent.tokens_spent,
             usd=spent.cost_usd or 0.0,

@@ -14,9 +14,10 @@ from collections import deque
 from datetime import timedelta
 from typing import Any
 
-from sedi_engine import paths
+from sedi_engine import keys, paths
 from sedi_engine.config import RunConfig
-from sedi_engine.errors import JobError, NotFoundError, StudioError
+from sedi_engine.costs import priced
+from sedi_engine.errors import ConfigError, JobError, NotFoundError, StudioError
 from sedi_engine.generator import journal
 from sedi_engine.preflight import check_ready, keep_stream
 from sedi_engine.process import WorkerProcess
@@ -40,6 +41,7 @@ class Manager:
         self._worker: WorkerProcess | None = None
         self._current: str | None = None
         self._stop_asked: dict[str, RunStatus] = {}
+        self._keys: dict[str, str | None] = {}
         self._unstored: dict[str, tuple[str, str]] = {}
         self._closing = False
         for run_id in store.write(runs.interrupt_alive):
@@ -48,17 +50,27 @@ class Manager:
         self._thread = threading.Thread(target=self._work, name="runs", daemon=True)
         self._thread.start()
 
-    def start(self, config: RunConfig) -> str:
-        """Queue a new run and return its id; raises InputError before anything is stored."""
-        check_ready(config)
+    def start(self, config: RunConfig, key: str | None = None) -> str:
+        """Queue a new run and return its id; raises InputError before anything is stored.
+
+        `key` is the endpoint's: it is held here while this process lives, and goes nowhere but to the worker.
+        """
+        config = priced(config, self.store.folder)
+        check_ready(config, key)
         seed_ids = draw_start(self.store.read(seeds.library), config)
         run_id = paths.new_run_id()
         keep_stream(config, paths.stream(self.store.folder, run_id))
         self.store.write(_create, run_id, config, seed_ids)
-        self._enqueue(run_id)
+        self._enqueue(run_id, key)
         return run_id
 
-    def resume(self, run_id: str, more_iterations: int = 0, settings: dict[str, Any] | None = None) -> None:
+    def resume(
+        self,
+        run_id: str,
+        more_iterations: int = 0,
+        settings: dict[str, Any] | None = None,
+        key: str | None = None,
+    ) -> None:
         """Go on with a run that has stopped; a completed one needs more iterations, else nothing changes."""
         run = self.get(run_id)
         if run["status"] in runs.ALIVE:
@@ -69,9 +81,10 @@ class Manager:
             config = config.with_settings({**(settings or {}), "iterations": iterations})
         elif run["status"] == "completed":
             return
-        check_ready(config)
+        key = key or self._held_key(run_id, config)
+        check_ready(config, key)
         self.store.write(_requeue, run_id, config)
-        self._enqueue(run_id)
+        self._enqueue(run_id, key)
 
     def pause(self, run_id: str) -> None:
         """Stop a run so that it can go on: calls in flight come back first."""
@@ -117,8 +130,17 @@ class Manager:
             )
         return run
 
-    def _enqueue(self, run_id: str) -> None:
+    def _held_key(self, run_id: str, config: RunConfig) -> str | None:
+        """The key that a run was given in this process's life, or that the server may use for it of itself."""
+        if held := self._keys.get(run_id):
+            return held
+        with contextlib.suppress(ConfigError):  # the list does not hold it: who resumes brings it, or is told
+            return keys.servers(config.generator)
+        return None
+
+    def _enqueue(self, run_id: str, key: str | None) -> None:
         with self._wake:
+            self._keys[run_id] = key
             self._stop_asked.pop(run_id, None)
             self._queue.append(run_id)
             self._wake.notify_all()
@@ -178,7 +200,7 @@ class Manager:
                     if run_id in self._stop_asked:
                         continue
                     self._worker = self._worker or WorkerProcess(self.store.folder, run_id)
-                self._worker.iterate(paths.snapshot(self.store.folder, run_id))
+                self._worker.iterate(paths.snapshot(self.store.folder, run_id), self._keys.get(run_id))
                 if not isinstance(last := self._follow(self._worker), WindowFinished):
                     self._gone(run_id, last)
                     return

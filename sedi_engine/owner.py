@@ -59,8 +59,8 @@ class Owner:
 def commands(store: Store, manager: Manager) -> dict[str, Callable[..., Any]]:
     """What can be asked of an owner, by name: the command line does the same through here with no owner about."""
 
-    def start(config: dict[str, Any]) -> str:
-        return manager.start(RunConfig.model_validate(config))
+    def start(config: dict[str, Any], key: str | None) -> str:
+        return manager.start(RunConfig.model_validate(config), key)
 
     def all_runs() -> list[dict[str, Any]]:
         return [manager.summary(run_id) for run_id in store.read(runs.run_ids)]

@@ -50,9 +50,9 @@ class WorkerProcess:
         """Process id."""
         return self._process.pid
 
-    def iterate(self, snapshot: Path) -> None:
-        """Tell it to work on the iteration of this snapshot."""
-        self._say({"do": "iterate", "snapshot": str(snapshot)})
+    def iterate(self, snapshot: Path, key: str | None) -> None:
+        """Tell it to work on the iteration of this snapshot; the endpoint's key goes this way and no other."""
+        self._say({"do": "iterate", "snapshot": str(snapshot), "key": key})
 
     def stop(self, how: str) -> None:
         """Ask it to pause or cancel."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from sedi_engine import paths
+from sedi_engine import keys, paths
+from sedi_engine.config import RunConfig
 from sedi_engine.jobs import Manager
 from sedi_engine.owner import Owner
 from store.database import Store
@@ -22,6 +23,10 @@ class Service:
         except BaseException:
             self.store.close()
             raise
+
+    def start(self, config: RunConfig) -> str:
+        """Start a run as a page may: with the keys on the server's allow-list alone. Returns its id."""
+        return self.manager.start(config, keys.servers(config.generator))
 
     def close(self) -> None:
         """Stop what runs (it can be resumed), and let go of the store."""

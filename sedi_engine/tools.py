@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -25,6 +24,7 @@ class Tools:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.key: str | None = None
         self.stream: Stream | None = None
         self._client: Client | StreamClient | None = None
         self._embedder: Embedder | None = None
@@ -55,7 +55,7 @@ class Tools:
             server = self._open.enter_context(EmbeddedServer(gguf, generator.max_concurrency))
             base_url, key = server.base_url, server.api_key
         else:
-            base_url, key = generator.base_url or "", os.environ.get(generator.api_key_env or "")
+            base_url, key = generator.base_url or "", self.key
         client = Client(
             base_url,
             generator.model,

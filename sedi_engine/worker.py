@@ -2,8 +2,9 @@
 
     python -m sedi_engine.worker DATA_FOLDER RUN_ID
 
-Commands are JSON lines: {"do": "iterate", "snapshot": PATH}, {"do": "pause"}, {"do": "cancel"}. When stdin ends, the
-owner is gone and so is this process. The real stdout is kept for events; whatever a library prints goes to stderr.
+Commands are JSON lines: {"do": "iterate", "snapshot": PATH, "key": KEY}, {"do": "pause"}, {"do": "cancel"}. When stdin
+ends, the owner is gone and so is this process. The real stdout is kept for events; whatever a library prints goes to
+stderr.
 """
 
 from __future__ import annotations
@@ -33,18 +34,18 @@ class Commands:
 
     def __init__(self, source: IO[str]) -> None:
         self.requested: Literal["paused", "cancelled"] | None = None
-        self._snapshots: queue.Queue[Path] = queue.Queue()
+        self._iterations: queue.Queue[tuple[Path, str | None]] = queue.Queue()
         threading.Thread(target=self._listen, args=(source,), daemon=True).start()
 
-    def next_snapshot(self) -> Path:
-        """Wait for the next iteration to work on."""
-        return self._snapshots.get()
+    def next_iteration(self) -> tuple[Path, str | None]:
+        """Wait for the next iteration to work on: its snapshot, and the endpoint's key."""
+        return self._iterations.get()
 
     def _listen(self, source: IO[str]) -> None:
         for line in source:
             command = json.loads(line)
             if command["do"] == "iterate":
-                self._snapshots.put(Path(command["snapshot"]))
+                self._iterations.put((Path(command["snapshot"]), command["key"]))
             else:
                 self.requested = "paused" if command["do"] == "pause" else "cancelled"
         os._exit(3)  # the owner is gone: there is nobody to speak to, and the journal has what was paid for
@@ -81,7 +82,7 @@ async def work(folder: Path, commands: Commands, emit: Emitter) -> int:
     started = False
     async with Tools(folder) as tools:
         while True:
-            path = await asyncio.to_thread(commands.next_snapshot)
+            path, tools.key = await asyncio.to_thread(commands.next_iteration)
             snapshot = Snapshot.model_validate_json(path.read_bytes())
             emit.start_at(snapshot.next_seq, snapshot.elapsed_s)
             if not started:

@@ -9,7 +9,8 @@ import annotated_types
 import streamlit as st
 from pydantic.fields import FieldInfo
 
-from sedi_engine.config import PRESETS, RunConfig
+from sedi_engine import presets
+from sedi_engine.config import RunConfig, field_of
 
 
 def key_of(page: str, name: str) -> str:
@@ -35,15 +36,6 @@ def draw(page: str, labels: Mapping[str, str]) -> dict[str, Any]:
     return values
 
 
-def field_of(name: str) -> FieldInfo:
-    """The model's field of a dotted name."""
-    *sections, last = name.split(".")
-    model: Any = RunConfig
-    for section in sections:
-        model = model.model_fields[section].annotation
-    return model.model_fields[last]
-
-
 def changed(preset: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """What differs from the preset."""
     standard = RunConfig.load(preset).dotted()
@@ -52,7 +44,7 @@ def changed(preset: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def preset_names() -> list[str]:
     """Presets in the order to offer them: the demo first."""
-    return sorted(PRESETS, key=lambda name: (name != "demo", name != "quick", name))
+    return sorted(presets.built_in(), key=lambda name: (name != "demo", name != "quick", name))
 
 
 def _widget(label: str, field: FieldInfo, key: str, name: str) -> Any:

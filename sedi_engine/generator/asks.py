@@ -10,7 +10,7 @@ import random
 from sedi_engine.config import RunConfig
 from sedi_engine.generator import prompts
 from sedi_engine.generator.caller import Ask
-from sedi_engine.generator.client import Request
+from sedi_engine.generator.request import Request
 from sedi_engine.generator.stream import Stream
 from store.records import Call, CallStage, Seed
 from store.snapshot import PoolEntry, Snapshot

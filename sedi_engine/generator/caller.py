@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from sedi_engine.config import RunConfig
 from sedi_engine.costs import Budget, Reservation, cost_usd
 from sedi_engine.errors import GeneratorError
-from sedi_engine.generator.client import Client, Reply, Request
 from sedi_engine.generator.journal import CallKey, Journal
+from sedi_engine.generator.request import Reply, Request, Sender
 from store.records import Call
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
@@ -40,7 +40,7 @@ class Caller:
     def __init__(
         self,
         config: RunConfig,
-        client: Client,
+        client: Sender,
         journal: Journal,
         budget: Budget,
         record: Callable[[Call], None],
@@ -62,13 +62,14 @@ class Caller:
             return asyncio.ensure_future(_done(answered))
         if lost := self._answers.unanswered.get(ask.key):
             ask = Ask(*lost)
-        reservation = self._reserve(ask.request, new_call=ask.key not in self._answers.returned)
+        reservation = self._reserve(ask, new_call=ask.key not in self._answers.returned)
         if reservation is None:
             return None
         return asyncio.create_task(self._attempts(ask, reservation))
 
-    def _reserve(self, request: Request, *, new_call: bool) -> Reservation | None:
-        reservation = self._budget.reserve(_prompt_bytes(request), request.max_tokens, new_call=new_call)
+    def _reserve(self, ask: Ask, *, new_call: bool) -> Reservation | None:
+        request, prices = ask.request, self._config.prices(ask.call.stage)
+        reservation = self._budget.reserve(_prompt_bytes(request), request.max_tokens, prices, new_call=new_call)
         if isinstance(reservation, str):
             self.cap = reservation
             return None
@@ -81,7 +82,7 @@ class Caller:
             if reply.error is None or not reply.retryable:
                 break
             await asyncio.sleep(_wait_s(attempt - first, reply.retry_after_s, ask.call.call_index))
-            again = self._reserve(ask.request, new_call=False)
+            again = self._reserve(ask, new_call=False)
             if again is None:
                 break
             call, reply = await self._attempt(ask, attempt, again)
@@ -97,9 +98,9 @@ class Caller:
         sent = ask.call.model_copy(update={"attempt": attempt})
         async with self._slots:
             self._journal.sent(sent, ask.request)
-            reply = await self._client.send(ask.request)
+            reply = await self._client.send(ask.request, _name(sent))
         unknown = reply.usage_source == "unknown"
-        cost = cost_usd(reply.prompt_tokens, reply.completion_tokens, self._config.prices)
+        cost = cost_usd(reply.prompt_tokens, reply.completion_tokens, self._config.prices(ask.call.stage))
         call = sent.model_copy(
             update={
                 "prompt_tokens": reply.prompt_tokens,
@@ -117,6 +118,10 @@ class Caller:
         self._budget.settle(reservation, None if unknown else tokens, None if unknown else cost)
         self._record(call)
         return call, reply
+
+
+def _name(call: Call) -> str:
+    return f"{call.run_id}/{call.call_index}/{call.stage}/{call.position}/{call.attempt}"
 
 
 async def _done(call: Call) -> Call:

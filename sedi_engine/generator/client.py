@@ -68,7 +68,16 @@ class Client:
     ) -> None:
         await self._openai.close()
 
-    async def send(self, request: Request) -> Reply:
+    @property
+    def patient(self) -> bool:
+        """Replies come within the time-out."""
+        return False
+
+    def holds(self, name: str) -> bool:
+        """No reply outlives the connection."""
+        return False
+
+    async def send(self, request: Request, name: str = "") -> Reply:
         """One attempt. A failure is a Reply with an error; only cancellation is raised."""
         started = time.perf_counter()
         try:

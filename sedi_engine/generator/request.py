@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 
 ErrorKind = Literal["key", "quota", "model", "request", "connection", "timeout", "rate", "server", "malformed"]
 
@@ -59,3 +59,21 @@ class Reply:
     def fatal(self) -> bool:
         """Whether no other call can succeed either: a wrong key, an empty account, an unknown model."""
         return self.error_kind in ("key", "quota", "model")
+
+
+class Sender(Protocol):
+    """Whatever answers requests: an endpoint, its batch API, the embedded server, recorded candidates."""
+
+    @property
+    def endpoint(self) -> str:
+        """Address for the ledger, without credentials."""
+
+    @property
+    def patient(self) -> bool:
+        """Whether replies may take hours: then a run that is asked to stop does not wait for them."""
+
+    async def send(self, request: Request, name: str) -> Reply:
+        """One attempt. `name` is unique to it in its run and the same after a restart."""
+
+    def holds(self, name: str) -> bool:
+        """Whether an attempt of this name is on its way already, from before a restart."""

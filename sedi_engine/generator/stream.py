@@ -48,7 +48,13 @@ class StreamClient:
     def __init__(self, stream: Stream, tasks_per_call: int) -> None:
         self._stream, self._tasks_per_call = stream, tasks_per_call
 
-    async def send(self, request: Request) -> Reply:
+    patient = False
+
+    def holds(self, name: str) -> bool:
+        """Nothing is ever on its way."""
+        return False
+
+    async def send(self, request: Request, name: str = "") -> Reply:
         """The recorded reply, at no cost."""
         recorded = self._stream.reply(int(str(request.prompt)), self._tasks_per_call)
         assert recorded is not None, request.prompt

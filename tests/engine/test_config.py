@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sedi_engine.config import PRESETS, RunConfig, field_names, parse_settings
+from sedi_engine import presets
+from sedi_engine.config import RunConfig, field_names, parse_settings
 from sedi_engine.errors import ConfigError
 
 RELIED_ON = """generator.kind generator.base_url generator.model generator.api_key_env generator.prompt_form
@@ -18,7 +19,7 @@ feedback.batch_signal feedback.signal feedback.promote feedback.review_timeout_m
 budget.max_usd budget.max_tokens budget.max_calls budget.max_minutes random_seed""".split()
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", presets.built_in())
 def test_every_preset_is_valid_and_survives_its_own_dotted_form(preset: str) -> None:
     config = RunConfig.load(preset)
     assert RunConfig.from_dotted(config.dotted()) == config
@@ -60,7 +61,8 @@ def test_an_unknown_setting_is_refused_with_the_nearest(typo: str, meant: str) -
         ({"generator.kind": "stream"}, "stream_path is empty"),
         ({"generator.kind": "stream", "generator.stream_path": "x"}, "a stream has no lineage"),
         ({"generator.kind": "endpoint"}, "base_url is empty"),
-        ({"generator.kind": "endpoint", "generator.base_url": "http://x/v1", "budget.max_usd": 1}, "price is unknown"),
+        ({"generator.mode": "batch"}, "only an endpoint has"),
+        ({"generator.output_model": "m"}, "only a staged endpoint has a second stage"),
         ({"demos.count": 30}, "demos.count is 30, but seeds.active is only 24"),
         ({"feedback.mode": "maybe"}, "feedback.mode is 'maybe'"),
         ({"iterations": 0}, "iterations is 0"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from sedi_engine import keys
 from sedi_engine.config import RunConfig
 from sedi_engine.errors import ConfigError
 from sedi_engine.jobs import Manager
@@ -73,7 +74,7 @@ def finish(manager: Manager, server: LoopbackServer, **settings: Any) -> dict[st
             **dotted,
         },
     )
-    run_id = manager.start(config)
+    run_id = manager.start(config, keys.callers_own(config.generator))
     assert manager.wait(run_id, 120)
     summary = manager.store.read(runs.summary, run_id)
     assert summary is not None

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sedi_engine.config import PRESETS, RunConfig
+from sedi_engine import presets
+from sedi_engine.config import RunConfig
 from sedi_engine.service import Service
 from store import runs, views
 from tests.pages.builder import begin, in_review, window
@@ -20,7 +21,7 @@ def rows(app, key: str) -> list[dict]:
 
 def test_the_form_is_drawn_from_the_model(show: Open) -> None:
     app = show("generate")
-    assert set(app.selectbox(key="generate_preset").options) == set(PRESETS)
+    assert set(app.selectbox(key="generate_preset").options) == set(presets.built_in())
     threshold = app.number_input(key="generate_filter_threshold")
     assert (threshold.value, threshold.proto.max) == (0.85, 1.0)
     assert "ROUGE-L" in threshold.proto.help
