@@ -28,6 +28,7 @@ DropReason = Literal[
     "echo",
     "truncated",
 ]
+Flag = Literal["unsafe", "personal_data"]
 NearestSource = Literal["seed", "former_seed", "kept"]
 CallStage = Literal["instruction", "output", "whole_task"]
 RunStatus = Literal[
@@ -137,7 +138,7 @@ class Candidate(Record):
     max_rouge_l: float | None = Field(default=None, description="exact where >= 0.5, else null")
     nearest_id: str | None = None
     nearest_source: NearestSource | None = None
-    flags: tuple[str, ...] = ()
+    flags: tuple[Flag, ...] = Field(default=(), description="what a person should look at; drops nothing")
 
 
 class Batch(Record):

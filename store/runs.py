@@ -151,6 +151,13 @@ def summary(cursor: Cursor, run_id: str) -> dict[str, Any] | None:
         "GROUP BY reason ORDER BY n DESC, reason",
         [run_id],
     )
+    flagged = fetch(
+        cursor,
+        "SELECT flag, count(*) AS n, count(*) FILTER (verdict = 'kept') AS kept FROM "
+        "(SELECT unnest(flags) AS flag, verdict FROM candidate WHERE run_id = ? AND origin <> 'edit') "
+        "GROUP BY flag ORDER BY flag",
+        [run_id],
+    )
     made = fetch_one(
         cursor,
         "SELECT (SELECT count(*) FROM batch WHERE run_id = $1 AND phase = 'online') AS batches, "
@@ -184,6 +191,8 @@ def summary(cursor: Cursor, run_id: str) -> dict[str, Any] | None:
         "surplus": int(counts["surplus"]),
         "kept": kept_count(cursor, run_id),
         "dropped": {row["reason"]: int(row["n"]) for row in dropped},
+        "flags": {row["flag"]: int(row["n"]) for row in flagged},
+        "flags_kept": {row["flag"]: int(row["kept"]) for row in flagged},
         "calls": int(ledger["calls"]),
         "calls_failed": int(ledger["calls_failed"]),
         "prompt_tokens": int(ledger["prompt_tokens"]),

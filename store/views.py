@@ -77,7 +77,7 @@ def feed(cursor: Cursor, run_id: str, after_call: int, limit: int) -> list[dict[
     rows = fetch(
         cursor,
         "SELECT candidate_id, iteration, call_index, position, verdict, reason, instruction, input, output, "
-        "max_rouge_l, nearest_id, nearest_source FROM candidate "
+        "max_rouge_l, nearest_id, nearest_source, flags FROM candidate "
         "WHERE run_id = ? AND call_index > ? AND origin <> 'edit' ORDER BY call_index DESC, position DESC LIMIT ?",
         [run_id, after_call, limit],
     )

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from sedi_engine.config import RunConfig
+from sedi_engine.filters.flags import flags
 from sedi_engine.filters.verdict import Filter, Judgement, lost_all_tokens
 from sedi_engine.generator.asks import Asks
 from sedi_engine.generator.caller import Caller
@@ -263,6 +264,7 @@ class Window:
             max_rouge_l=judgement.max_rouge_l,
             nearest_id=judgement.nearest_id,
             nearest_source=judgement.nearest_source,
+            flags=flags(item.instruction, item.input, item.output),
         )
 
     def _with_output(self, item: Item, judgement: Judgement, task: asyncio.Task[Call] | None) -> tuple[Item, Judgement]:
