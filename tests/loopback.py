@@ -42,7 +42,7 @@ class Answer:
 
     text: str | None
     finish_reason: str | None = "stop"
-    usage: tuple[int, int] | None = (7, 5)
+    usage: tuple[Any, Any] | None = (7, 5)
     refusal: str | None = None
 
 
@@ -51,8 +51,8 @@ class Fault:
     """A reply that goes wrong.
 
     status: that HTTP status, with `message`, `code` and `headers` · hang: no reply until the server stops ·
-    half: the connection ends in the middle of the body · raw: `message` as the body of a 200 · large: a body of
-    `size` bytes, sent in chunks.
+    half: the connection ends in the middle of the body, which `message` begins · raw: `message` as the body of a 200 ·
+    large: a body of `size` bytes, sent in chunks.
     """
 
     kind: Literal["status", "hang", "half", "raw", "large"]
@@ -146,11 +146,7 @@ def _completion(kind: str, answer: Answer) -> dict[str, Any]:
     reply: dict[str, Any] = {"id": "loopback", "object": kind, "created": 0, "model": "loopback", "choices": [choice]}
     if answer.usage:
         prompt_tokens, completion_tokens = answer.usage
-        reply["usage"] = {
-            "prompt_tokens": prompt_tokens,
-            "completion_tokens": completion_tokens,
-            "total_tokens": prompt_tokens + completion_tokens,
-        }
+        reply["usage"] = {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens}
     return reply
 
 
@@ -166,7 +162,8 @@ def _send_fault(handler: BaseHTTPRequestHandler, fault: Fault, stopping: threadi
         block = b"x" * 65536
         _send_body(handler, 200, repeat(block, fault.size // len(block)), fault.size // len(block) * len(block), {})
     else:
-        _send_body(handler, 200, [b'{"choices": [{"te'], 4096, fault.headers)
+        said = b'{"choices": [{"te' if fault.message == Fault.message else fault.message.encode()
+        _send_body(handler, 200, [said], 4096 + len(said), fault.headers)
     handler.close_connection = True
 
 

@@ -88,6 +88,7 @@ class Asks:
             demo_seed_ids=seed_ids,
             demo_pool_ids=pool_ids,
             asked=asked,
+            last_decision=self._snapshot.last_decision,
         )
 
     def _random(self, *place: int) -> random.Random:

@@ -11,7 +11,8 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from contextvars import ContextVar
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -22,14 +23,13 @@ import httpx2
 import openai
 
 from sedi_engine.errors import GeneratorError
+from sedi_engine.generator.body import UnreadableError, read_reply, salvage, storable
 from sedi_engine.generator.request import ErrorKind, Reply, Request
 
 LARGEST_REPLY_BYTES = 10 * 1024 * 1024
 SERVER_WORDS = 200
-BYTES_PER_TOKEN = 4
 NO_KEY = "none"
 OPENAI_HOST = "api.openai.com"
-USAGE_NAMES = ("prompt_tokens", "completion_tokens")
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -44,6 +44,7 @@ class Client:
         self.endpoint = _without_credentials(address)
         self._key = _checked(api_key)
         self._timeout_s = timeout_s
+        self._takes_schema = True
         self._limit_name = "max_completion_tokens" if address.hostname == OPENAI_HOST else "max_tokens"
         http = httpx2.AsyncClient(
             timeout=timeout_s,
@@ -80,50 +81,61 @@ class Client:
     async def send(self, request: Request, name: str = "") -> Reply:
         """One attempt. A failure is a Reply with an error; only cancellation is raised."""
         started = time.perf_counter()
+        received = bytearray()
+        token = _received.set(received)
         try:
             async with asyncio.timeout(self._timeout_s):
                 body = await self._body(request)
-            reply = _read(body, request)
+            reply = read_reply(body, request)
         except (TimeoutError, openai.APITimeoutError):
-            reply = _failed("timeout", f"No reply within {self._timeout_s:g} s.", "unknown", retryable=True)
+            failed = _failed("timeout", f"No reply within {self._timeout_s:g} s.", "unknown", retryable=True)
+            reply = salvage(bytes(received), request) or failed
         except openai.APIStatusError as error:
-            reply = self._turned_down(error.response)
-        except _UnreadableError as error:
-            reply = _failed("malformed", str(error), "unknown", retryable=error.retryable)
+            reply = self._turned_down(error.response, request)
+        except UnreadableError as error:
+            reply = _failed(error.kind, f"{self.endpoint}: {error}", "unknown", retryable=error.retryable)
         except (openai.OpenAIError, httpx2.HTTPError) as error:
-            reply = self._unreachable(error)
+            reply = salvage(bytes(received), request) or self._unreachable(error)
+        finally:
+            _received.reset(token)
         return replace(reply, latency_s=time.perf_counter() - started)
 
     async def _body(self, request: Request) -> bytes:
-        sampling: dict[str, Any] = {"temperature": request.temperature, "top_p": request.top_p}
-        for name in ("presence_penalty", "frequency_penalty", "seed"):
-            if value := getattr(request, name):
-                sampling[name] = value
-        if request.stop:
-            sampling["stop"] = list(request.stop)
+        model, sampling = request.model or self.model, _sampling(request)
         if isinstance(request.prompt, str):
             create = self._openai.completions.with_raw_response.create
-            raw = await create(model=self.model, prompt=request.prompt, max_tokens=request.max_tokens, **sampling)
+            raw = await create(model=model, prompt=request.prompt, max_tokens=request.max_tokens, **sampling)
         else:
             create_chat: Any = self._openai.chat.completions.with_raw_response.create
+            if request.schema and self._takes_schema:
+                sampling["response_format"] = response_format(request.schema)
             messages = [{"role": role, "content": content} for role, content in request.prompt]
             limit = {self._limit_name: request.max_tokens}
-            raw = await create_chat(model=self.model, messages=messages, **limit, **sampling)
+            raw = await create_chat(model=model, messages=messages, **limit, **sampling)
         return raw.http_response.content
 
-    def _turned_down(self, response: httpx2.Response) -> Reply:
+    def _turned_down(self, response: httpx2.Response, request: Request) -> Reply:
         """The sentence for a status that is no success."""
         status, where = response.status_code, f"{self.endpoint} answered {response.status_code}"
         words, code = self._server_words(response)
+        if request.schema and self._takes_schema and status in (400, 415, 422, 501) and _about_schema(words):
+            self._takes_schema = False
+            return _failed("schema", f"{where}: it takes no JSON schema, so it is left out.", retryable=True)
+        if 300 <= status < 400:
+            return _failed("address", f"{where}: it sends us elsewhere, which is not followed. Check the address.")
         if status in (401, 403):
             return _failed("key", f"{where}: it does not accept the key.")
         if code == "insufficient_quota":
             return _failed("quota", f"{where}: the account has no quota left.")
         if status == 404:
-            return _failed("model", f"{where}: there is no model {self.model!r} at this address.{words}")
+            return _failed(
+                "model", f"{where}: there is no model {request.model or self.model!r} at this address.{words}"
+            )
         wait = {"retryable": True, "retry_after_s": _retry_after_s(response.headers)}
         if status == 429:
             return _failed("rate", f"{where}: too many calls.", **wait)
+        if status in (503, 529):
+            return _failed("overload", f"{where}: it has too much to do.{words}", **wait)
         if status >= 500 or status in (408, 409):
             return _failed("server", f"{where}.{words}", "unknown", **wait)
         return _failed("request", f"{where}: it does not take this call.{words}")
@@ -137,23 +149,52 @@ class Client:
         said = said.get("error", said) if isinstance(said, dict) else {}
         said = said if isinstance(said, dict) else {"message": said}
         message, code = said.get("message"), said.get("code")
-        words = " ".join(_storable(message).replace(self._key, "***").split()) if isinstance(message, str) else ""
+        words = " ".join(storable(message).replace(self._key, "***").split()) if isinstance(message, str) else ""
         return (f" It says: {words[:SERVER_WORDS]}" if words else ""), code if isinstance(code, str) else None
 
     def _unreachable(self, error: Exception) -> Reply:
         cause = error.__cause__ or error
         if isinstance(cause, httpx2.ConnectError | httpx2.UnsupportedProtocol):
-            return _failed("connection", f"{self.endpoint} cannot be reached.", retryable=True)
+            return _failed("connection", f"{self.endpoint} cannot be reached{_why(cause)}.", retryable=True)
         text = f"The connection to {self.endpoint} broke off before the reply was complete."
         return _failed("connection", text, "unknown", retryable=True)
 
 
-class _UnreadableError(Exception):
-    """A reply that is not to be read; `retryable` where another try may bring a better one."""
+# what has come of the reply that this task waits for: half of it may be all that ever comes
+_received: ContextVar[bytearray] = ContextVar("received")
 
-    def __init__(self, text: str, *, retryable: bool) -> None:
-        super().__init__(text)
-        self.retryable = retryable
+
+def response_format(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON schema as the API wants it; OpenAI's strict form asks for every property and allows no other."""
+    return {"type": "json_schema", "json_schema": {"name": "tasks", "strict": True, "schema": dict(schema)}}
+
+
+def _sampling(request: Request) -> dict[str, Any]:
+    sampling: dict[str, Any] = {"temperature": request.temperature, "top_p": request.top_p}
+    for name in ("presence_penalty", "frequency_penalty", "seed"):
+        if value := getattr(request, name):
+            sampling[name] = value
+    if request.stop:
+        sampling["stop"] = list(request.stop)
+    return sampling
+
+
+def _about_schema(words: str) -> bool:
+    return any(word in words.lower() for word in ("response_format", "json_schema", "schema", "structured", "grammar"))
+
+
+def _why(cause: BaseException) -> str:
+    """Why a connection could not be made, as far as it can be told."""
+    text = str(cause).lower()
+    if "certificate" in text:
+        return ": its TLS certificate is not accepted (wrong host, expired, or signed by nobody known here)"
+    if "ssl" in text or "wrong version number" in text or "record layer" in text:
+        return ": it does not speak TLS there; is it http and not https?"
+    if "name or service" in text or "getaddrinfo" in text or "nodename" in text or "name resolution" in text:
+        return ": there is no such host"
+    if "refused" in text or "all connection attempts failed" in text:
+        return ": nothing listens there"
+    return ""
 
 
 class _Bounded(httpx2.AsyncByteStream):
@@ -168,7 +209,10 @@ class _Bounded(httpx2.AsyncByteStream):
             total += len(chunk)
             if total > LARGEST_REPLY_BYTES:
                 megabytes = LARGEST_REPLY_BYTES // 1024**2
-                raise _UnreadableError(f"The reply is larger than {megabytes} MB.", retryable=False)
+                raise UnreadableError(f"The reply is larger than {megabytes} MB.", retryable=False)
+            received = _received.get(None)
+            if received is not None:
+                received.extend(chunk)
             yield chunk
 
     async def aclose(self) -> None:
@@ -178,39 +222,8 @@ class _Bounded(httpx2.AsyncByteStream):
 async def _bound(response: httpx2.Response) -> None:
     if response.headers.get("content-encoding", "identity") != "identity":
         # unpacking could grow without bound, and the request asked for plain bytes
-        raise _UnreadableError("The reply is compressed, which was not asked for.", retryable=False)
+        raise UnreadableError("The reply is compressed, which was not asked for.", retryable=False)
     response.stream = _Bounded(response.stream)
-
-
-def _read(body: bytes, request: Request) -> Reply:
-    """The reply in a success's body; raises _UnreadableError where the form is not the API's."""
-    try:
-        answer = json.loads(body)
-        choice = answer["choices"][0]
-        finish_reason = choice.get("finish_reason")
-        text = choice["text"] if request.kind == "completion" else choice["message"].get("content")
-        if text is None and isinstance(refusal := choice["message"].get("refusal"), str):
-            text, finish_reason = refusal, "refusal"
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
-        raise _UnreadableError("The reply is not in the API's form.", retryable=True) from None
-    if not isinstance(text, str):
-        raise _UnreadableError("The reply holds no text.", retryable=True)
-    reason = _storable(finish_reason) if isinstance(finish_reason, str) else None
-    return Reply(text=_storable(text), finish_reason=reason, **_usage(answer.get("usage"), request, text))
-
-
-def _usage(usage: Any, request: Request, text: str) -> dict[str, Any]:
-    """Tokens as the server counted them, else estimated from bytes."""
-    counts = [usage.get(name) if isinstance(usage, dict) else None for name in USAGE_NAMES]
-    if all(isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in counts):
-        return {"prompt_tokens": counts[0], "completion_tokens": counts[1], "usage_source": "server"}
-    prompt = request.prompt if isinstance(request.prompt, str) else "".join(said for _, said in request.prompt)
-    prompt_tokens, completion_tokens = (-(-len(part.encode()) // BYTES_PER_TOKEN) for part in (prompt, _storable(text)))
-    return {
-        "prompt_tokens": prompt_tokens,
-        "completion_tokens": completion_tokens,
-        "usage_source": "estimated",
-    }
 
 
 def _failed(
@@ -237,11 +250,6 @@ def _retry_after_s(headers: httpx2.Headers) -> float | None:
 
 def _seconds(value: float) -> float | None:
     return max(value, 0.0) if math.isfinite(value) else None
-
-
-def _storable(text: str) -> str:
-    """The text without what no UTF-8 file or database column can hold: lone surrogates and NUL."""
-    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
 
 
 def _without_credentials(address: SplitResult) -> str:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sedi_engine.errors import NotFoundError
 from sedi_engine.generator.request import Request
 from store.records import Call, CallStage
 
@@ -68,9 +69,9 @@ class Journal:
                 answers.answered[key] = call
         return answers
 
-    def sent(self, call: Call, request: Request) -> None:
-        """An attempt goes out now."""
-        self._append({"sent": call.model_dump(mode="json"), "request": request.as_dict()})
+    def sent(self, call: Call, request: Request) -> int:
+        """An attempt goes out now; the byte at which its line begins."""
+        return self._append({"sent": call.model_dump(mode="json"), "request": request.as_dict()})
 
     def reply(self, call: Call) -> None:
         """An attempt came back, or failed."""
@@ -80,15 +81,30 @@ class Journal:
         """Close the file."""
         self._file.close()
 
-    def _append(self, record: dict[str, Any]) -> None:
+    def _append(self, record: dict[str, Any]) -> int:
+        offset = self._file.tell()
         self._file.write(json.dumps(record, ensure_ascii=True).encode() + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
+        return offset
 
 
 def calls(path: Path) -> Iterator[Call]:
     """Every attempt that came back, in order; a torn last line is passed over."""
     return (call for kind, call, _ in _lines(path) if kind == "reply")
+
+
+def request_at(path: Path, offset: int) -> tuple[Call, Request]:
+    """An attempt as it was sent, from the line that begins at `offset`; raises NotFoundError if none does."""
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            record = json.loads(file.readline())
+        return Call.model_validate(record["sent"]), Request.from_dict(record["request"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise NotFoundError(
+            f"The journal {path} has no request at byte {offset}.", "The run's folder is gone or was changed."
+        ) from None
 
 
 def _lines(path: Path) -> Iterator[tuple[str, Call, dict[str, Any]]]:

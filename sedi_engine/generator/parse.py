@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sedi_engine.generator.prompts import one_line
+from sedi_engine.generator.request import CUT
 
 FailureCause = Literal["missing", "unparseable", "refused"]
 
@@ -25,7 +26,7 @@ REFUSAL = re.compile(
     re.IGNORECASE,
 )
 REFUSING_ENDS = ("content_filter", "refusal")
-CUT_BY_LENGTH = "length"
+CUT_SHORT = ("length", CUT)
 BLANK_LINE = re.compile(r"\n[ \t]*\n")
 SKIP = 3
 
@@ -64,7 +65,7 @@ def parse_instructions(text: str, asked: int, first_number: int, finish_reason: 
     An entry ends at its first blank line, and line breaks inside it become blanks.
     """
     entries = [one_line(BLANK_LINE.split(entry.strip())[0]) for entry in _entries(text, first_number)]
-    cut, last = finish_reason == CUT_BY_LENGTH, len(entries) - 1
+    cut, last = finish_reason in CUT_SHORT, len(entries) - 1
     items = [Item(entry, truncated=cut and place == last) if entry else None for place, entry in enumerate(entries)]
     return _counted(items, text, asked, finish_reason)
 
@@ -72,7 +73,7 @@ def parse_instructions(text: str, asked: int, first_number: int, finish_reason: 
 def parse_whole_tasks(text: str, asked: int, finish_reason: str | None) -> ParsedReply:
     """The whole tasks of a reply in the form "N. Instruction: … / Input: … / Output: …", "###" between them."""
     blocks = _between(text, list(TASK_HEAD.finditer(text)))
-    cut, last = finish_reason == CUT_BY_LENGTH, len(blocks) - 1
+    cut, last = finish_reason in CUT_SHORT, len(blocks) - 1
     items = [_whole_task(block, unfinished=cut and place == last) for place, block in enumerate(blocks)]
     return _counted(items, text, asked, finish_reason)
 
@@ -86,7 +87,7 @@ def parse_output(text: str, finish_reason: str | None) -> ParsedOutput:
     output_head = OUTPUT_HEAD.search(text, input_head.end()) if input_head else OUTPUT_HEAD.match(text)
     input_text = text[input_head.end() : output_head.start()] if input_head and output_head else ""
     output = text[output_head.end() :].strip() if output_head else text
-    return ParsedOutput(_input(input_text), output, finish_reason == CUT_BY_LENGTH)
+    return ParsedOutput(_input(input_text), output, finish_reason in CUT_SHORT)
 
 
 def _entries(text: str, first_number: int) -> list[str]:

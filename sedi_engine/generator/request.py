@@ -5,12 +5,30 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol, Self
 
-ErrorKind = Literal["key", "quota", "model", "request", "connection", "timeout", "rate", "server", "malformed"]
+ErrorKind = Literal[
+    "key",
+    "quota",
+    "model",
+    "address",
+    "schema",
+    "request",
+    "connection",
+    "timeout",
+    "rate",
+    "overload",
+    "server",
+    "malformed",
+]
+CUT = "cut"  # finish_reason of a reply that broke off in transport
 
 
 @dataclass(frozen=True)
 class Request:
-    """One prompt with its sampling; `prompt` is text for a completion, (role, content) pairs for a chat."""
+    """One prompt with its sampling; `prompt` is text for a completion, (role, content) pairs for a chat.
+
+    `model` is empty for the client's own. `schema` is the JSON schema that a chat's reply should follow: it is sent
+    where the endpoint takes one, and the prompt asks for the same in words.
+    """
 
     kind: Literal["completion", "chat"]
     prompt: str | tuple[tuple[str, str], ...]
@@ -22,6 +40,8 @@ class Request:
     stop: tuple[str, ...] = ()
     seed: int | None = None
     prompt_version: str = ""
+    model: str = ""
+    schema: dict[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The same as JSON-ready values."""
@@ -54,6 +74,16 @@ class Reply:
     error_kind: ErrorKind | None = None
     retryable: bool = False
     retry_after_s: float | None = None
+
+    @property
+    def partial(self) -> bool:
+        """Whether the text broke off in transport: what is there was paid for and may be used."""
+        return self.error is None and self.finish_reason == CUT
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether the endpoint says that it has too much to do."""
+        return self.error_kind in ("rate", "overload")
 
     @property
     def fatal(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from sedi_engine.errors import GeneratorError
 from sedi_engine.generator import client as client_module
+from sedi_engine.generator.body import read_reply
 from sedi_engine.generator.client import Client
 from sedi_engine.generator.request import Reply, Request
 from tests.loopback import (
@@ -84,7 +86,7 @@ def test_a_refusal_is_a_reply() -> None:
     [
         (RATE_LIMITED, "rate", True, False, "none"),
         (BROKEN, "server", True, False, "unknown"),
-        (Fault("status", 503), "server", True, False, "unknown"),
+        (Fault("status", 503), "overload", True, False, "none"),
         (HALF_A_REPLY, "connection", True, False, "unknown"),
         (WRONG_JSON, "malformed", True, False, "unknown"),
         (Fault("raw", message="[]"), "malformed", True, False, "unknown"),
@@ -92,7 +94,8 @@ def test_a_refusal_is_a_reply() -> None:
         (Fault("raw", message="[" * 100_000), "malformed", True, False, "unknown"),
         (Fault("raw", message="{}", headers={"content-encoding": "gzip"}), "malformed", False, False, "unknown"),
         (Fault("status", 400, "max_tokens is too large"), "request", False, False, "none"),
-        (Fault("status", 302, headers={"location": "http://elsewhere.invalid/"}), "request", False, False, "none"),
+        (Fault("status", 302, headers={"location": "http://elsewhere.invalid/"}), "address", False, False, "none"),
+        (Fault("raw", message="<!doctype html><p>Welcome</p>"), "address", False, False, "unknown"),
         (Fault("status", 404), "model", False, True, "none"),
         (Fault("status", 403), "key", False, True, "none"),
         (Fault("status", 429, code="insufficient_quota"), "quota", False, True, "none"),
@@ -115,7 +118,8 @@ def test_a_server_that_hangs_is_given_up() -> None:
 def test_a_reply_without_end_is_not_read_to_its_end() -> None:
     size = client_module.LARGEST_REPLY_BYTES + 2**20
     reply, _ = send(in_order(Fault("large", size=size)))
-    assert (reply.error, reply.retryable) == ("The reply is larger than 10 MB.", False)
+    assert reply.error
+    assert (reply.error.endswith("The reply is larger than 10 MB."), reply.retryable) == (True, False)
 
 
 def test_nobody_at_the_address_is_a_connection_error() -> None:
@@ -169,6 +173,74 @@ def test_a_key_that_no_header_can_carry_is_refused(key: str) -> None:
     with pytest.raises(GeneratorError) as caught:
         Client("http://127.0.0.1:9/v1", "m", api_key=key, timeout_s=1, max_concurrency=1)
     assert key not in str(caught.value)
+
+
+SAID = '{"choices": [{"message": {"content": "1. Name three\\n2. Say \\"hi\\" \\u00e9'
+
+
+@pytest.mark.parametrize("cut", range(40, len(SAID)))
+def test_half_a_reply_is_used_as_far_as_it_goes(cut: int) -> None:
+    reply = read_reply(SAID[:cut].encode(), CHAT) if '"content": "1' in SAID[:cut] else None
+    if reply:
+        assert reply.partial
+        assert '1. Name three\n2. Say "hi" é'.startswith(reply.text)
+        assert (reply.usage_source, reply.prompt_tokens > 0, reply.completion_tokens > 0) == ("estimated", True, True)
+
+
+def test_a_connection_that_breaks_off_after_some_text_leaves_the_text() -> None:
+    reply, _ = send(in_order(Fault("half", message=SAID)), CHAT)
+    assert (reply.text, reply.finish_reason, reply.error) == ('1. Name three\n2. Say "hi" é', "cut", None)
+
+
+@pytest.mark.parametrize(
+    "usage", [(7, -5), (7, 10**9), (10**9, 5), (7, 0), ("7", 5), (7.5, 5), (True, 5), (None, 5), (7, None)]
+)
+def test_usage_that_cannot_be_true_is_estimated_instead(usage: tuple) -> None:
+    reply, _ = send(in_order(Answer("twelve bytes", usage=usage)))
+    assert (reply.prompt_tokens, reply.completion_tokens, reply.usage_source) == (1, 3, "estimated")
+
+
+SCHEMA = {"type": "object", "properties": {"tasks": {"type": "array"}}}
+
+
+def test_a_schema_is_sent_until_the_endpoint_refuses_it() -> None:
+    async def thrice(server: LoopbackServer) -> list[Reply]:
+        async with Client(server.base_url, "tiny", api_key=KEY, timeout_s=20, max_concurrency=1) as client:
+            return [await client.send(replace(CHAT, schema=SCHEMA)) for _ in range(3)]
+
+    refuses = Fault("status", 400, "response_format json_schema is not supported by this model")
+    with LoopbackServer(in_order("{}", refuses, "{}")) as server:
+        replies = asyncio.run(thrice(server))
+    assert [reply.error_kind for reply in replies] == [None, "schema", None]
+    assert replies[1].retryable
+    sent = [asked.body.get("response_format", {}).get("type") for asked in server.asked]
+    assert sent == ["json_schema", "json_schema", None]
+    assert server.asked[0].body["response_format"]["json_schema"]["schema"] == SCHEMA
+
+
+def test_a_call_may_ask_another_model() -> None:
+    _, server = send(in_order("Hi."), replace(CHAT, model="larger"))
+    assert server.asked[0].body["model"] == "larger"
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("https://127.0.0.1:{port}/v1", "does not speak TLS"),
+        ("http://no-such-host.invalid/v1", "no such host"),
+        ("http://127.0.0.1:1/v1", "nothing listens there"),
+    ],
+)
+def test_an_address_that_cannot_be_reached_says_why(address: str, said: str) -> None:
+    async def once() -> Reply:
+        async with Client(address.format(port=port), "tiny", api_key=KEY, timeout_s=9, max_concurrency=1) as client:
+            return await client.send(COMPLETION)
+
+    with LoopbackServer(in_order("never")) as server:
+        port = server.base_url.split(":")[2].removesuffix("/v1")
+        reply = asyncio.run(once())
+    assert (reply.error_kind, reply.usage_source) == ("connection", "none")
+    assert said in (reply.error or "")
 
 
 def test_half_a_surrogate_pair_in_a_reply_can_be_stored() -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import random
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sedi_engine import keys
+from sedi_engine import keys, paths
 from sedi_engine.config import RunConfig
 from sedi_engine.errors import ConfigError
+from sedi_engine.generator import journal
 from sedi_engine.jobs import Manager
 from sedi_engine.seeds import library_seeds
 from store import runs
@@ -177,3 +180,61 @@ def test_candidates_name_their_demonstrations_and_their_nearest(manager: Manager
         near = fetch(cursor, "SELECT max_rouge_l, nearest_id FROM candidate WHERE max_rouge_l IS NOT NULL")
     assert all(len(set(row["demo_seed_ids"])) == 3 for row in demos)
     assert all(row["max_rouge_l"] >= 0.5 and row["nearest_id"] for row in near)
+
+
+@pytest.mark.parametrize("form", ["staged", "whole_task"])
+def test_calls_that_keep_failing_are_tried_again_behind_the_rest(manager: Manager, form: str) -> None:
+    """The first three calls fail in every attempt until the others have come back; none is given up."""
+    failing, lock = {}, threading.Lock()
+
+    def answer(asked: Asked) -> Answer | Fault:
+        with lock:
+            if asked.prompt not in failing and len(failing) < 3:
+                failing[asked.prompt] = 0
+            if asked.prompt in failing and failing[asked.prompt] < 2:
+                failing[asked.prompt] += 1
+                return BROKEN
+        return Answer(reply(asked.prompt, random.Random(asked.number)))
+
+    with LoopbackServer(answer) as server:
+        summary = finish(manager, server, generator__prompt_form=form, generator__max_attempts=2)
+    assert set(failing.values()) == {2}
+    assert (summary["status"], summary["calls_failed"]) == ("completed", 0)
+
+
+def test_every_call_can_be_read_back_as_it_was_sent(manager: Manager, folder: Path) -> None:
+    with LoopbackServer(answering(0.2)) as server:
+        run_id = finish(manager, server)["run_id"]
+    with manager.store.cursor() as cursor:
+        rows = fetch(cursor, "SELECT * FROM call WHERE run_id = ?", [run_id])
+    sent = {asked.prompt for asked in server.asked}
+    assert len(rows) == len(server.asked)
+    for row in rows:
+        call, request = journal.request_at(paths.journal(folder, run_id), row["journal_offset"])
+        assert (call.call_index, call.stage, call.attempt) == (row["call_index"], row["stage"], row["attempt"])
+        assert "\n".join(content for _, content in request.prompt) in sent
+        assert row["sent_at"] is not None
+        assert row["last_decision"] == 0
+
+
+def test_half_a_list_is_used_and_half_an_output_asked_for_again(manager: Manager) -> None:
+    seen: set[str] = set()
+
+    def answer(asked: Asked) -> Answer | Fault:
+        text = reply(asked.prompt, random.Random(asked.number))
+        if asked.prompt in seen:
+            return Answer(text)
+        seen.add(asked.prompt)
+        half = json.dumps({"choices": [{"message": {"content": text}}]})
+        return Fault("half", message=half[: len(half) * 3 // 4])
+
+    with LoopbackServer(answer) as server:
+        summary = finish(manager, server, generator__prompt_form="staged")
+    with manager.store.cursor() as cursor:
+        rows = fetch(cursor, "SELECT stage, attempt, finish_reason, usage_source, error FROM call")
+    lists = [row for row in rows if row["stage"] == "instruction"]
+    outputs = [row for row in rows if row["stage"] == "output"]
+    assert summary["status"] == "completed"
+    assert {(row["attempt"], row["finish_reason"], row["usage_source"]) for row in lists} == {(0, "cut", "estimated")}
+    assert {(row["attempt"], row["finish_reason"]) for row in outputs} == {(0, "cut"), (1, "stop")}
+    assert summary["failed_by_cause"]["missing"] + summary["dropped"].get("truncated", 0) > 0
