@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from sedi_engine.config import RunConfig
 from sedi_engine.costs import cost_usd
+from sedi_engine.generator.templates import Templates
 from store.estimates import History, RunFigures
 from store.records import Seed
 
@@ -95,7 +96,9 @@ START_S = Range(4, 10, 40)
 LOAD_STUDENT_S = Range(4, 12, 40)
 
 
-def estimate(config: RunConfig, seeds: Sequence[Seed], history: History | None = None) -> Estimate:
+def estimate(
+    config: RunConfig, seeds: Sequence[Seed], history: History | None = None, templates: Templates | None = None
+) -> Estimate:
     """What a run of `config` that draws from `seeds` will take, caps included."""
     rates, basis = _rates(config, history)
     streamed, staged = config.generator.kind == "stream", config.generator.prompt_form == "staged"
@@ -104,7 +107,8 @@ def estimate(config: RunConfig, seeds: Sequence[Seed], history: History | None =
     kept = Range(wanted, wanted, wanted)
     lists = _at_least_one(rates.kept_share.inverse() * (wanted / config.generator.tasks_per_call))
     outputs = kept * rates.outputs_per_kept * float(staged and not streamed)
-    list_prompt, output_prompt = (Range(0, 0, 0),) * 2 if streamed else _prompt_tokens(config, seeds)
+    templates = templates or Templates()
+    list_prompt, output_prompt = (Range(0, 0, 0),) * 2 if streamed else _prompt_tokens(config, seeds, templates)
     per_task = rates.tokens_per_task + (Range(0, 0, 0) if staged else rates.tokens_per_output)
     completion = lists * per_task * config.generator.tasks_per_call + outputs * rates.tokens_per_output
     completion = completion * float(not streamed)
@@ -160,7 +164,7 @@ def _ratio(runs: Sequence[RunFigures], above: str, below: str) -> Range | None:
     return Range(min(each) / WIDER, likely, max(each) * WIDER)
 
 
-def _prompt_tokens(config: RunConfig, seeds: Sequence[Seed]) -> tuple[Range, Range]:
+def _prompt_tokens(config: RunConfig, seeds: Sequence[Seed], templates: Templates) -> tuple[Range, Range]:
     """Tokens of a list (or whole-task) prompt and of an output prompt, from prompts with drawn demonstrations."""
     from sedi_engine.generator import prompts
 
@@ -170,9 +174,9 @@ def _prompt_tokens(config: RunConfig, seeds: Sequence[Seed]) -> tuple[Range, Ran
     lists, outputs = [], []
     for _ in range(DRAWS):
         demos = rng.sample(list(seeds), shown)
-        lists.append(ask(demos, generator.tasks_per_call, generator, 0).prompt)
+        lists.append(ask(demos, config, 0, templates).prompt)
         task = demos[0].instruction if demos else ""
-        outputs.append(prompts.output_request(task, demos[: config.demos.count], generator, 0).prompt)
+        outputs.append(prompts.output_request(task, demos[: config.demos.count], config, 0, templates).prompt)
     return _counted(lists), _counted(outputs)
 
 

@@ -16,6 +16,7 @@ from sedi_engine.filters.verdict import Filter
 from sedi_engine.generator.asks import Asks
 from sedi_engine.generator.caller import Caller
 from sedi_engine.generator.journal import Journal
+from sedi_engine.generator.templates import Templates
 from sedi_engine.generator.window import Emit, Stop, Window
 from sedi_engine.seeds import heldout_tasks
 from sedi_engine.tools import Tools
@@ -67,7 +68,8 @@ class Iteration:
         self._phase("generate")
         journal = Journal(paths.journal(self._tools.folder, self._snapshot.run_id))
         caller = Caller(self._config, client, journal, self._budget(), lambda call: self._emit(CallRecorded, call=call))
-        asks = Asks(self._snapshot, self._config, client.model, client.endpoint, self._tools.stream)
+        templates = Templates(self._tools.folder)
+        asks = Asks(self._snapshot, self._config, client.endpoint, templates, self._tools.stream)
         window = Window(self._snapshot, self._config, self._filter(), asks, caller, self._emit, self._stop)
         try:
             outcome = await window.fill()

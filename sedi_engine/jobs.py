@@ -56,7 +56,7 @@ class Manager:
         `key` is the endpoint's: it is held here while this process lives, and goes nowhere but to the worker.
         """
         config = priced(config, self.store.folder)
-        check_ready(config, key)
+        check_ready(config, key, self.store.folder)
         seed_ids = draw_start(self.store.read(seeds.library), config)
         run_id = paths.new_run_id()
         keep_stream(config, paths.stream(self.store.folder, run_id))
@@ -82,7 +82,7 @@ class Manager:
         elif run["status"] == "completed":
             return
         key = key or self._held_key(run_id, config)
-        check_ready(config, key)
+        check_ready(config, key, self.store.folder)
         self.store.write(_requeue, run_id, config)
         self._enqueue(run_id, key)
 

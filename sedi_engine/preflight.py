@@ -9,18 +9,20 @@ from sedi_engine import models
 from sedi_engine.config import RunConfig
 from sedi_engine.errors import ConfigError, WeightsError
 from sedi_engine.generator.stream import read_stream
+from sedi_engine.generator.templates import Templates
 from store.records import CallStage
 
 
-def check_ready(config: RunConfig, key: str | None) -> None:
+def check_ready(config: RunConfig, key: str | None, folder: Path) -> None:
     """Raise InputError or WeightsError in words when a run with these settings and this key could not begin."""
     if config.generator.kind == "endpoint" and config.generator.api_key_env and not key:
         raise ConfigError(
             f"The key {config.generator.api_key_env} of this run is not held by this process.",
             "Start or resume the run from the command line where that variable is set; it brings the key with it.",
         )
-    stages: tuple[CallStage, ...] = ("instruction", "output")
-    if config.budget.max_usd is not None and any(None in config.prices(stage) for stage in stages):
+    Templates(folder).check_named(config)
+    paid: tuple[CallStage, ...] = ("instruction", "output")
+    if config.budget.max_usd is not None and any(None in config.prices(stage) for stage in paid):
         raise ConfigError(
             "budget.max_usd cannot be kept while a price is unknown.",
             "Set generator.price_in_usd_per_mtok and generator.price_out_usd_per_mtok, or leave budget.max_usd empty.",

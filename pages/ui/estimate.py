@@ -7,6 +7,7 @@ import streamlit as st
 from pages.ui import words
 from sedi_engine.config import RunConfig
 from sedi_engine.estimate import estimate
+from sedi_engine.generator.templates import Templates
 from store import estimates, seeds
 from store.database import Store
 
@@ -14,7 +15,7 @@ from store.database import Store
 def show_estimate(store: Store, config: RunConfig) -> None:
     """Calls, tokens, money and time, each as a likely value with its range, and what the figures rest on."""
     earlier = store.read(estimates.history, config.generator.model_dump())
-    found = estimate(config, store.read(seeds.library), earlier)
+    found = estimate(config, store.read(seeds.library), earlier, Templates(store.folder))
     rows = (
         ("Calls, about", found.calls, words.count),
         ("Prompt tokens", found.prompt_tokens, words.short),

@@ -10,8 +10,10 @@ import random
 from sedi_engine.config import RunConfig
 from sedi_engine.generator import prompts
 from sedi_engine.generator.caller import Ask
+from sedi_engine.generator.reading import STREAM
 from sedi_engine.generator.request import Request
 from sedi_engine.generator.stream import Stream
+from sedi_engine.generator.templates import Templates
 from store.records import Call, CallStage, Seed
 from store.snapshot import PoolEntry, Snapshot
 
@@ -19,13 +21,19 @@ SEED_BITS = 31
 
 
 class Asks:
-    """The calls of one iteration; `model` and `endpoint` are what the ledger names."""
+    """The calls of one iteration; `endpoint` is what the ledger names."""
 
     def __init__(
-        self, snapshot: Snapshot, config: RunConfig, model: str, endpoint: str, stream: Stream | None = None
+        self,
+        snapshot: Snapshot,
+        config: RunConfig,
+        endpoint: str,
+        templates: Templates,
+        stream: Stream | None = None,
     ) -> None:
         self._snapshot, self._config, self._stream = snapshot, config, stream
-        self._model, self._endpoint = model, endpoint
+        self.templates = templates
+        self._endpoint = endpoint
         self._seeds = {state.seed.seed_id: state.seed for state in snapshot.active}
         self._made = {
             entry.ident: _as_seed(entry)
@@ -44,10 +52,10 @@ class Asks:
         n, sampling_seed = self._config.generator.tasks_per_call, rng.getrandbits(SEED_BITS)
         if self._config.generator.prompt_form == "staged":
             stage: CallStage = "instruction"
-            request = prompts.instruction_request(demos, n, self._config.generator, sampling_seed)
+            request = prompts.instruction_request(demos, self._config, sampling_seed, self.templates)
         else:
             stage = "whole_task"
-            request = prompts.whole_task_request(demos, n, self._config.generator, sampling_seed)
+            request = prompts.whole_task_request(demos, self._config, sampling_seed, self.templates)
         call = self._call(call_index, stage, request, n, seed_ids, pool_ids)
         return Ask(call, request)
 
@@ -56,7 +64,8 @@ class Asks:
         rng = self._random(of.call_index, position)
         shown = of.demo_seed_ids if self._config.generator.kind == "endpoint" else ()
         demos = [self._seeds[ident] for ident in shown if ident in self._seeds]
-        request = prompts.output_request(instruction, demos, self._config.generator, rng.getrandbits(SEED_BITS))
+        sampling_seed = rng.getrandbits(SEED_BITS)
+        request = prompts.output_request(instruction, demos, self._config, sampling_seed, self.templates)
         call = self._call(of.call_index, "output", request, 0, tuple(demo.seed_id for demo in demos), ())
         return Ask(call.model_copy(update={"position": position}), request)
 
@@ -65,7 +74,7 @@ class Asks:
         reply = self._stream.reply(call_index, self._config.generator.tasks_per_call)
         if reply is None:
             return None
-        request = Request("completion", str(call_index), max_tokens=0, temperature=0, prompt_version="stream")
+        request = Request("completion", str(call_index), max_tokens=0, temperature=0, prompt_version=STREAM)
         return Ask(self._call(call_index, "whole_task", request, reply[1], (), ()), request)
 
     def _call(
@@ -82,7 +91,7 @@ class Asks:
             call_index=call_index,
             stage=stage,
             iteration=self._snapshot.iteration,
-            model=self._model,
+            model=STREAM if self._stream else request.model or self._config.generator.model,
             endpoint=self._endpoint,
             prompt_version=request.prompt_version,
             demo_seed_ids=seed_ids,

@@ -45,6 +45,15 @@ def read_reply(body: bytes, request: Request) -> Reply:
     return Reply(text=storable(text), finish_reason=reason, **_usage(answer.get("usage"), request, text))
 
 
+def read_models(body: bytes) -> list[str]:
+    """The names in a list of models, as they stand there; raises UnreadableError where the form is not the API's."""
+    try:
+        names = [model["id"] for model in json.loads(body)["data"]]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise UnreadableError("The list of models is not in the API's form.") from None
+    return [storable(name) for name in names if isinstance(name, str)]
+
+
 def salvage(body: bytes, request: Request) -> Reply | None:
     """What there is of the text in a body that broke off; None where there is none."""
     found = HALF_TEXT.search(body.decode("utf-8", "ignore"))

@@ -11,19 +11,19 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextvars import ContextVar
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 import httpx2
 import openai
 
 from sedi_engine.errors import GeneratorError
-from sedi_engine.generator.body import UnreadableError, read_reply, salvage, storable
+from sedi_engine.generator.body import UnreadableError, read_models, read_reply, salvage, storable
 from sedi_engine.generator.request import ErrorKind, Reply, Request
 
 LARGEST_REPLY_BYTES = 10 * 1024 * 1024
@@ -31,6 +31,8 @@ SERVER_WORDS = 200
 NO_KEY = "none"
 OPENAI_HOST = "api.openai.com"
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+LISTING = Request("completion", "", max_tokens=0, temperature=0.0)
+Result = TypeVar("Result")
 
 
 class Client:
@@ -81,24 +83,38 @@ class Client:
     async def send(self, request: Request, name: str = "") -> Reply:
         """One attempt. A failure is a Reply with an error; only cancellation is raised."""
         started = time.perf_counter()
+        reply = await self._in_words(self._replied(request), request)
+        return replace(reply, latency_s=time.perf_counter() - started)
+
+    async def models(self) -> list[str] | Reply:
+        """Names of the models that the endpoint lists; where it lists none, a Reply that says why."""
+        return await self._in_words(self._listed(), LISTING)
+
+    async def _in_words(self, work: Coroutine[Any, Any, Result], request: Request) -> Result | Reply:
+        """What `work` brings within the time-out, or a Reply with what went wrong."""
         received = bytearray()
         token = _received.set(received)
         try:
             async with asyncio.timeout(self._timeout_s):
-                body = await self._body(request)
-            reply = read_reply(body, request)
+                return await work
         except (TimeoutError, openai.APITimeoutError):
             failed = _failed("timeout", f"No reply within {self._timeout_s:g} s.", "unknown", retryable=True)
-            reply = salvage(bytes(received), request) or failed
+            return salvage(bytes(received), request) or failed
         except openai.APIStatusError as error:
-            reply = self._turned_down(error.response, request)
+            return self._turned_down(error.response, request)
         except UnreadableError as error:
-            reply = _failed(error.kind, f"{self.endpoint}: {error}", "unknown", retryable=error.retryable)
+            return _failed(error.kind, f"{self.endpoint}: {error}", "unknown", retryable=error.retryable)
         except (openai.OpenAIError, httpx2.HTTPError) as error:
-            reply = salvage(bytes(received), request) or self._unreachable(error)
+            return salvage(bytes(received), request) or self._unreachable(error)
         finally:
             _received.reset(token)
-        return replace(reply, latency_s=time.perf_counter() - started)
+
+    async def _replied(self, request: Request) -> Reply:
+        return read_reply(await self._body(request), request)
+
+    async def _listed(self) -> list[str]:
+        raw = await self._openai.models.with_raw_response.list()
+        return read_models(raw.http_response.content)
 
     async def _body(self, request: Request) -> bytes:
         model, sampling = request.model or self.model, _sampling(request)

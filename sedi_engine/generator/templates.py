@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -48,7 +49,7 @@ NAME = re.compile(r"([a-z0-9_]{1,48})\.v([0-9]{1,6})")
 STEM = re.compile(r"[a-z0-9_]{1,48}")
 MARKER = re.compile(r"\{\{(\w+)\}\}")
 ANY_MARKER = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 LARGEST_BYTES = 100_000
 DRAFT = 0
 
@@ -58,42 +59,38 @@ class Templates:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._saved = folder / "templates" if folder else None
-        self._drafts: dict[str, str] = {}
+        self._known: dict[str, str] = {}
 
     def draft(self, name: str, text: str) -> Templates:
         """These templates and one more, which is in no file. Raises InputError for a name that is none."""
         checked_name(name)
         other = Templates(self._saved.parent if self._saved else None)
-        other._drafts = {**self._drafts, name: text.rstrip("\n")}
+        other._known = {**self._known, name: text.rstrip("\n")}
         return other
 
     def text(self, name: str) -> str:
-        """The text of a template, without the line break at its end. Raises InputError or NotFoundError."""
+        """The text of a template, without the line break at its end. Raises InputError or NotFoundError.
+
+        A saved one comes first: were a later release to ship its name too, the calls of this folder keep their text.
+        """
         checked_name(name)
-        if name in self._drafts:
-            return self._drafts[name]
-        if name in _built_in():
-            return _built_in()[name]
-        try:
-            if self._saved is None:
-                raise FileNotFoundError
-            # newline="": a text is what it was when it was saved, whatever its line breaks
-            with (self._saved / f"{name}.txt").open(encoding="utf-8", newline="") as file:
-                return file.read(LARGEST_BYTES + 1).rstrip("\n")
-        except FileNotFoundError:
-            known = ", ".join(self.names(stage_of(name)))
-            raise NotFoundError(f"There is no template {name}.", f"Choose one of {known}; or save it first.") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"The template {name} cannot be read: {error}.", "Mend the file or the folder.") from None
+        if name not in self._known:
+            saved = self._read(name)
+            if saved is None and name not in _built_in():
+                known = ", ".join(self.names(stage_of(name)))
+                raise NotFoundError(f"There is no template {name}.", f"Choose one of {known}; or save it first.")
+            self._known[name] = _built_in()[name] if saved is None else saved
+        return self._known[name]
 
     def names(self, stage: TemplateStage | None = None) -> list[str]:
         """Names of a stage, or of all: built-in ones, then saved ones, each by stem and version."""
-        of_stage = [name for name in (*_sorted(_built_in()), *_sorted(self._saved_names())) if _has_stage(name)]
-        return [name for name in of_stage if stage in (None, stage_of(name))]
+        saved = self._saved_names()
+        every = (*_sorted(name for name in _built_in() if name not in saved), *_sorted(saved))
+        return [name for name in every if _stage(name) and stage in (None, _stage(name))]
 
     def is_built_in(self, name: str) -> bool:
         """Whether the project ships it."""
-        return name in _built_in()
+        return name in _built_in() and name not in self._saved_names()
 
     def check(self, text: str, stage: TemplateStage) -> str | None:
         """What is wrong with a text as a template of this stage, in words; None where nothing is."""
@@ -166,10 +163,21 @@ class Templates:
             if fault := self.check(self.text(name), stage):
                 raise InputError(f"The template {name} cannot be used: {fault}.", "Choose another, or save it anew.")
 
-    def _saved_names(self) -> list[str]:
-        found = self._saved.glob("*.v*.txt") if self._saved and self._saved.is_dir() else ()
-        names = (path.name.removesuffix(".txt") for path in found if path.is_file())
-        return [name for name in names if NAME.fullmatch(name) and name not in _built_in()]
+    def _read(self, name: str) -> str | None:
+        """The text of a saved template; None where there is none."""
+        if self._saved is None:
+            return None
+        try:
+            with (self._saved / f"{name}.txt").open(encoding="utf-8") as file:
+                return file.read(LARGEST_BYTES + 1).rstrip("\n")
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"The template {name} cannot be read: {error}.", "Mend the file or the folder.") from None
+
+    def _saved_names(self) -> set[str]:
+        found = (path.name.removesuffix(".txt") for path in self._saved.glob("*.v*.txt")) if self._saved else ()
+        return {name for name in found if NAME.fullmatch(name)}
 
     def _latest(self, stem: str) -> int:
         split = (name.rpartition(".v") for name in (*_built_in(), *self._saved_names()))
@@ -226,12 +234,8 @@ def _stage(name: str) -> TemplateStage | None:
     return next((stage for stage, begin in STAGES.items() if stem == begin or stem.startswith(f"{begin}_")), None)
 
 
-def _has_stage(name: str) -> bool:
-    return _stage(name) is not None
-
-
-def _sorted(names: object) -> list[str]:
-    split = (str(name).rpartition(".v") for name in names)  # type: ignore[attr-defined]
+def _sorted(names: Iterable[str]) -> list[str]:
+    split = (name.rpartition(".v") for name in names)
     return [f"{stem}.v{version}" for stem, _, version in sorted(split, key=lambda part: (part[0], int(part[2])))]
 
 

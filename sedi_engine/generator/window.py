@@ -18,8 +18,8 @@ from sedi_engine.filters.flags import flags
 from sedi_engine.filters.verdict import Filter, Judgement, lost_all_tokens
 from sedi_engine.generator.asks import Asks
 from sedi_engine.generator.caller import Caller
-from sedi_engine.generator.parse import Item, ParsedReply, parse_instructions, parse_output, parse_whole_tasks
-from sedi_engine.generator.stream import parse_stream
+from sedi_engine.generator.parse import Item, ParsedReply
+from sedi_engine.generator.reading import read_output, read_tasks
 from store.events import CallJudged, Outcome, RunEvent, Warned
 from store.records import Call, Candidate
 from store.snapshot import Queued, Snapshot
@@ -182,7 +182,7 @@ class Window:
         return True
 
     def _judge_reply(self, call: Call) -> Pending:
-        parsed = self._parse(call)
+        parsed = read_tasks(call, self._asks.templates)
         pending = Pending(call, parsed, [])
         for position, item in enumerate(parsed.items):
             judgement = self._judge_item(call, position, item)
@@ -208,16 +208,6 @@ class Window:
             if whole:
                 self._judge.complete(item.instruction, *whole)
         return judgement
-
-    def _parse(self, call: Call) -> ParsedReply:
-        if call.raw_reply is None:
-            return ParsedReply((), {}, 0)
-        if call.stage == "instruction":
-            first = len(call.demo_seed_ids) + len(call.demo_pool_ids) + 1
-            return parse_instructions(call.raw_reply, call.asked, first, call.finish_reason)
-        if self._streamed:
-            return parse_stream(call.raw_reply, call.asked)
-        return parse_whole_tasks(call.raw_reply, call.asked, call.finish_reason)
 
     def _collect(self) -> None:
         """Close the oldest judged replies whose outputs are all there, in order."""
@@ -271,7 +261,7 @@ class Window:
         reply = task.result() if task else None
         if reply is None or reply.raw_reply is None:
             return item, judgement.dropped("output", "no_output")
-        read = parse_output(reply.raw_reply, reply.finish_reason)
+        read = read_output(reply, self._asks.templates)
         whole = Item(item.instruction, read.input, read.output, read.truncated)
         reason = self._judge.judge_output(whole.instruction, whole.input, whole.output, truncated=whole.truncated)
         if reason:

@@ -45,6 +45,10 @@ def answering(fault_share: float = 0.0) -> Callable[[Asked], Answer | Fault]:
 
 
 def reply(prompt: str, rng: random.Random) -> str:
+    if '{"tasks"' in prompt:
+        whole = '"output"' in prompt
+        parts = ("instruction", "input", "output") if whole else ("instruction",)
+        return json.dumps({"tasks": [{part: task(rng) for part in parts} for _ in range(8)]})
     if "Instruction:" in prompt:
         tasks = (f"{n}. Instruction: {task(rng)}\nInput: <noinput>\nOutput: {task(rng)}" for n in range(4, 12))
         return "\n###\n".join(tasks)
@@ -88,7 +92,10 @@ def finish(manager: Manager, server: LoopbackServer, **settings: Any) -> dict[st
 
 
 @pytest.mark.parametrize("form", ["staged", "whole_task"])
-def test_a_run_over_a_faulty_server_completes_and_the_ledger_is_what_it_charged(manager: Manager, form: str) -> None:
+@pytest.mark.parametrize("replies", ["auto", "text"])
+def test_a_run_over_a_faulty_server_completes_and_the_ledger_is_what_it_charged(
+    manager: Manager, form: str, replies: str
+) -> None:
     charged = []
 
     def answer(asked: Asked) -> Answer | Fault:
@@ -98,7 +105,8 @@ def test_a_run_over_a_faulty_server_completes_and_the_ledger_is_what_it_charged(
         return said
 
     with LoopbackServer(answer) as server:
-        summary = finish(manager, server, generator__prompt_form=form, generator__max_attempts=6)
+        forms = {"generator__prompt_form": form, "generator__reply_form": replies}
+        summary = finish(manager, server, generator__max_attempts=6, **forms)
     assert summary["status"] == "completed"
     assert summary["kept"] >= 16
     assert summary["prompt_tokens"] == 7 * len(charged)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sedi_engine.generator.parse import Item, ParsedReply, parse_instructions, parse_output, parse_whole_tasks
+from sedi_engine.generator.parse import (
+    Item,
+    ParsedReply,
+    parse_instructions,
+    parse_json_tasks,
+    parse_output,
+    parse_whole_tasks,
+)
 from sedi_engine.generator.prompts import one_line, whole_task_text
 from store.records import Seed
 
@@ -145,3 +154,60 @@ def test_the_task_that_a_cut_reached_is_marked_and_others_without_output_are_unp
 def test_an_output_is_the_reply_or_its_parts(text: str, expected: tuple[str, str]) -> None:
     read = parse_output(text, "stop")
     assert (read.input, read.output) == expected
+
+
+TASKS = [{"instruction": f"Do {n}", "input": "" if n % 2 else "in", "output": f"out {n}"} for n in range(5)]
+WHOLE = json.dumps({"tasks": TASKS})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        WHOLE,
+        f"```json\n{WHOLE}\n```",
+        f"Here you are: {WHOLE} Enjoy {{them}}!",
+        json.dumps(TASKS),
+        "\n".join(json.dumps(task) for task in TASKS),
+        json.dumps({"tasks": TASKS}, indent=2),
+    ],
+)
+def test_tasks_in_json_are_read_whatever_is_around_them(text: str) -> None:
+    read = parse_json_tasks(text, 5, "stop", whole=True)
+    assert read is not None
+    assert [(item.instruction, item.input, item.output) for item in read.items] == [
+        (task["instruction"], task["input"], task["output"]) for task in TASKS
+    ]
+    assert (read.failed, read.surplus) == ({}, 0)
+
+
+@given(st.integers(0, len(WHOLE)), st.sampled_from(["length", "cut", "stop"]))
+def test_of_half_a_json_reply_every_whole_task_is_taken(cut: int, finish_reason: str) -> None:
+    read = parse_json_tasks(WHOLE[:cut], 5, finish_reason, whole=True)
+    whole = sum(WHOLE[:cut].count(f'"out {n}"}}') for n in range(5))
+    assert len(read.items if read else ()) == whole
+    if read:
+        assert len(read.items) + sum(read.failed.values()) == 5
+
+
+@given(
+    st.one_of(st.text(), st.recursive(st.none() | st.floats() | st.text(), st.lists).map(json.dumps)),
+    st.integers(1, 9),
+    st.booleans(),
+)
+def test_json_of_any_kind_adds_up(text: str, asked: int, whole: bool) -> None:
+    for said in (text, f'{{"tasks": {text}}}', f'{{"tasks": [{{"instruction": {text}, "output": {text}}}]}}'):
+        read = parse_json_tasks(said, asked, "stop", whole=whole)
+        if read:
+            assert len(read.items) + sum(read.failed.values()) == asked
+            assert all("".join((item.instruction, item.input, item.output)).encode() is not None for item in read.items)
+
+
+@pytest.mark.parametrize("text", ['{"a":' * 50_000, "{" * 200_000, "[" * 200_000, '{"tasks": [' * 9, "{}" * 1000, ""])
+def test_json_bombs_are_no_tasks(text: str) -> None:
+    assert parse_json_tasks(text, 5, "stop", whole=True) is None
+
+
+def test_what_no_store_can_hold_is_replaced_in_json_too() -> None:
+    read = parse_json_tasks('{"tasks": [{"instruction": "a\\ud800b\\u0000c", "output": 5}]}', 1, "stop", whole=True)
+    assert read is not None
+    assert (read.items[0].instruction, read.items[0].output) == ("a?b\ufffdc", "5")
