@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from sedi_engine import presets
@@ -21,14 +22,26 @@ from store.records import CallStage
 
 Prices = tuple[float | None, float | None]
 
-Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+LONGEST_TEXT = 2048
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+SHOWN_VALUE = 120
+MOST = 10**12  # calls and tokens: far more than any run, and a number that a browser holds exactly
+
+Price = Annotated[float, Field(ge=0)]
 TemplateName = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,48}\.v[0-9]{1,6}$")]
 
 
 class Section(BaseModel):
     """A frozen group of settings; unknown names are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _plain(cls, value: Any) -> Any:
+        if isinstance(value, str) and (len(value) > LONGEST_TEXT or UNPRINTABLE.search(value)):
+            raise ValueError(f"text of at most {LONGEST_TEXT} characters without line breaks or control characters")
+        return value
 
 
 class GeneratorConfig(Section):
@@ -98,7 +111,7 @@ class GeneratorConfig(Section):
 class SeedsConfig(Section):
     """Which seeds a run starts from."""
 
-    active: Literal["all"] | Annotated[int, Field(ge=1)] = Field(
+    active: Literal["all"] | Annotated[int, Field(ge=1, le=MOST)] = Field(
         "all",
         description="Size of the starting seed set: all accepted seeds, or so many drawn by random_seed.",
     )
@@ -157,7 +170,9 @@ class TrainConfig(Section):
     learning_rate: float = Field(2e-4, gt=0, le=1, description="LoRA learning rate after warm-up.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes CUDA when it is there.")
     lora_rank: int = Field(8, ge=1, le=256, description="Rank of the adapters.")
-    lora_layers: int | None = Field(8, ge=1, description="Adapt only the last so many layers; empty adapts all.")
+    lora_layers: int | None = Field(
+        8, ge=1, le=1000, description="Adapt only the last so many layers; empty adapts all."
+    )
     max_length: int = Field(512, ge=32, le=32768, description="Longest training example in tokens.")
     micro_batch: int = Field(4, ge=1, le=4096, description="Examples in one forward pass; halved if memory ends.")
     clip_norm: float = Field(1.0, gt=0, description="Largest gradient norm that is applied.")
@@ -186,8 +201,8 @@ class BudgetConfig(Section):
     """Caps; each reserves before a call is sent, so none is overshot."""
 
     max_usd: float | None = Field(None, ge=0, description="Money a run may spend, in USD.")
-    max_tokens: int | None = Field(None, ge=0, description="Tokens a run may use, prompt and completion.")
-    max_calls: int | None = Field(None, ge=0, description="Calls a run may send; retries are not counted.")
+    max_tokens: int | None = Field(None, ge=0, le=MOST, description="Tokens a run may use, prompt and completion.")
+    max_calls: int | None = Field(None, ge=0, le=MOST, description="Calls a run may send; retries are not counted.")
     max_minutes: float | None = Field(None, gt=0, description="Minutes a run may work; pauses are not counted.")
 
 
@@ -205,7 +220,7 @@ class RunConfig(Section):
     feedback: FeedbackConfig = FeedbackConfig()
     budget: BudgetConfig = BudgetConfig()
     iterations: int = Field(1, ge=1, le=10_000, description="Windows to fill and train.")
-    target_kept: int | None = Field(None, ge=1, description="Stop once so many examples are kept.")
+    target_kept: int | None = Field(None, ge=1, le=MOST, description="Stop once so many examples are kept.")
     random_seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of every random choice.")
 
     @property
@@ -358,10 +373,20 @@ def _flatten(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]
 
 
 def _in_words(error: ValidationError) -> tuple[str, str]:
-    """The first fault of a validation as (what happened, what to do)."""
-    fault = error.errors()[0]
-    names = [str(part) for part in fault["loc"] if not str(part).startswith(("constrained", "literal", "int", "float"))]
+    """The first fault of a validation as (what happened, what to do); a union says what each of its kinds allows."""
+    faults = error.errors()
+    names = _names(faults[0])
     if not names:
-        return fault["msg"].removeprefix("Value error, ").rstrip(".") + ".", ""
-    given, allowed = fault["input"], fault["msg"].removeprefix("Input should be ")
-    return f"{'.'.join(names)} is {given!r}, but should be {allowed}.", "Change it and start again."
+        return faults[0]["msg"].removeprefix("Value error, ").rstrip(".") + ".", ""
+    given = repr(faults[0]["input"])
+    shown = given if len(given) <= SHOWN_VALUE else f"{given[:SHOWN_VALUE]}…"
+    allowed = dict.fromkeys(_allowed(fault["msg"]) for fault in faults if _names(fault) == names)
+    return f"{'.'.join(names)} is {shown}, but should be {' or '.join(allowed)}.", "Change it and start again."
+
+
+def _names(fault: Mapping[str, Any]) -> list[str]:
+    return [str(part) for part in fault["loc"] if not str(part).startswith(("constrained", "literal", "int", "float"))]
+
+
+def _allowed(message: str) -> str:
+    return message.removeprefix("Input should be ").removeprefix("Value error, ").replace("String should", "text that")

@@ -17,10 +17,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from sedi_engine import exports, prompting
 from sedi_engine.config import RunConfig
 from sedi_engine.errors import InputError, StudioError
+from sedi_engine.exports.adapter import export_adapter
 from sedi_engine.jobs import Manager
-from store import exports, runs
+from sedi_engine.probe import Prober
+from store import runs
 from store.database import Store
 
 OWNER_FILE = "owner.json"
@@ -31,10 +34,10 @@ TIMEOUT_S = 600.0
 class Owner:
     """Listens on a free loopback port until closed."""
 
-    def __init__(self, store: Store, manager: Manager) -> None:
+    def __init__(self, store: Store, manager: Manager, prober: Prober) -> None:
         token = secrets.token_urlsafe(32)
         self._file = store.folder / OWNER_FILE
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(commands(store, manager), token))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(commands(store, manager, prober), token))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, name="owner", daemon=True)
         self._thread.start()
@@ -56,7 +59,7 @@ class Owner:
         fresh.replace(self._file)
 
 
-def commands(store: Store, manager: Manager) -> dict[str, Callable[..., Any]]:
+def commands(store: Store, manager: Manager, prober: Prober) -> dict[str, Callable[..., Any]]:
     """What can be asked of an owner, by name: the command line does the same through here with no owner about."""
 
     def start(config: dict[str, Any], key: str | None) -> str:
@@ -65,11 +68,13 @@ def commands(store: Store, manager: Manager) -> dict[str, Callable[..., Any]]:
     def all_runs() -> list[dict[str, Any]]:
         return [manager.summary(run_id) for run_id in store.read(runs.run_ids)]
 
-    def export(run_id: str, what: str, file_format: str, out: str, lineage: bool) -> int:
-        manager.get(run_id)
-        return store.read(exports.export, run_id, what, file_format, Path(out), lineage)
+    def export(selection: dict[str, Any], file_format: str, out: str, lineage: bool) -> int:
+        wanted = exports.selection_of(selection)
+        manager.get(wanted.run_id)
+        return exports.export(store, wanted, file_format, Path(out), lineage)
 
     return {
+        **prompting.commands(store, manager, prober),
         "start": start,
         "config": lambda run_id: manager.get(run_id)["config"],
         "resume": manager.resume,
@@ -78,6 +83,7 @@ def commands(store: Store, manager: Manager) -> dict[str, Callable[..., Any]]:
         "summary": manager.summary,
         "runs": all_runs,
         "export": export,
+        "export_adapter": lambda run_id, out: export_adapter(store, run_id, Path(out)),
     }
 
 

@@ -45,6 +45,11 @@ def log(folder: Path, run_id: str) -> Path:
     return run_folder(folder, run_id) / "worker.log"
 
 
+def probe_log(folder: Path) -> Path:
+    """What the libraries of connection tests and trials print."""
+    return folder / "probe.log"
+
+
 def checkpoint(folder: Path, run_id: str, iteration: int) -> Path:
     """The adapter, optimiser and random states at a window's end."""
     return run_folder(folder, run_id) / "checkpoints" / f"window-{iteration}"

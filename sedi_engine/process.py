@@ -31,19 +31,7 @@ class WorkerProcess:
     """The worker of one run."""
 
     def __init__(self, folder: Path, run_id: str) -> None:
-        log = paths.log(folder, run_id)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as errors:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "sedi_engine.worker", str(folder), run_id],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                cwd=Path(__file__).parents[1],
-                env={**os.environ, **_quiet_environment()},
-                start_new_session=True,
-                preexec_fn=_tie_to_owner if sys.platform == "linux" else None,
-            )
+        self._process = spawn("sedi_engine.worker", str(folder), run_id, log=paths.log(folder, run_id))
 
     @property
     def pid(self) -> int:
@@ -85,6 +73,22 @@ class WorkerProcess:
         with contextlib.suppress(OSError):  # a worker that is gone is seen by who reads its events
             self._process.stdin.write(json.dumps(command).encode() + b"\n")
             self._process.stdin.flush()
+
+
+def spawn(module: str, *arguments: str, log: Path) -> subprocess.Popen[bytes]:
+    """Start a module of ours with pipes for its lines in and out; what its libraries print is added to `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as errors:
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            cwd=Path(__file__).parents[1],
+            env={**os.environ, **_quiet_environment()},
+            start_new_session=True,
+            preexec_fn=_tie_to_owner if sys.platform == "linux" else None,
+        )
 
 
 def _read(line: bytes) -> Event | None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 from pathlib import Path
 
 from sedi_engine import keys, paths
 from sedi_engine.config import RunConfig
+from sedi_engine.examine import Examination
+from sedi_engine.generator.caller import Ask
 from sedi_engine.jobs import Manager
 from sedi_engine.owner import Owner
+from sedi_engine.probe import Prober, Trial
 from store.database import Store
 
 
@@ -19,7 +23,8 @@ class Service:
         self.store = Store(folder)
         try:
             self.manager = Manager(self.store)
-            self.owner = Owner(self.store, self.manager)
+            self.prober = Prober(self.store)
+            self.owner = Owner(self.store, self.manager, self.prober)
         except BaseException:
             self.store.close()
             raise
@@ -28,9 +33,18 @@ class Service:
         """Start a run as a page may: with the keys on the server's allow-list alone. Returns its id."""
         return self.manager.start(config, keys.servers(config.generator))
 
+    def examine(self, config: RunConfig) -> Future[Examination]:
+        """Find out what the endpoint of these settings can do, with the keys that a page may use."""
+        return self.prober.examine(config, keys.servers(config.generator), by="page")
+
+    def trial(self, config: RunConfig, ask: Ask) -> Future[Trial]:
+        """Send one prompt to the generator of these settings, with the keys that a page may use."""
+        return self.prober.trial(config, keys.servers(config.generator), ask, by="page")
+
     def close(self) -> None:
         """Stop what runs (it can be resumed), and let go of the store."""
         self.owner.close()
+        self.prober.close()
         self.manager.close()
         self.store.close()
 

@@ -1,4 +1,4 @@
-"""What a run made, as files that other tools read: Alpaca's JSON array, JSON lines, Parquet.
+"""What a run made, as files that other tools read.
 
 Rows go from a cursor to the file a chunk at a time, so memory does not grow with the run. A file is written under a
 temporary name in its own folder, synced and renamed: until then an older one stays as it was.
@@ -7,25 +7,38 @@ temporary name in its own folder, synced and renamed: until then an older one st
 from __future__ import annotations
 
 import contextlib
+import csv
 import errno
 import json
 import os
 import secrets
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from store.candidates import DECIDED, IN_K
+from store.cells import defuse
 from store.errors import ExportError, StoreError, StudioError
+from store.export_rows import QUERIES, select
+from store.selection import Selection
 
 Cursor = duckdb.DuckDBPyConnection
-What = Literal["kept", "candidates", "seeds"]
-Format = Literal["alpaca", "jsonl", "parquet"]
-
+Row = dict[str, Any]
+Format = Literal[
+    "alpaca",
+    "jsonl",
+    "parquet",
+    "csv",
+    "self_instruct",
+    "sharegpt",
+    "openai",
+    "openai_parquet",
+    "prompt_completion",
+]
+TEXTS = ("instruction", "input", "output")
 ROWS_AT_ONCE = 1000
 ARROW_TYPES = {
     "VARCHAR": pa.string(),
@@ -37,114 +50,75 @@ ARROW_TYPES = {
 }
 
 
-def export(cursor: Cursor, run_id: str, what: What, file_format: Format, out: Path, lineage: bool = False) -> int:
-    """Write the kept examples, all candidates or the seeds of a run to `out`; returns the number of rows.
+def export(cursor: Cursor, selection: Selection, file_format: Format, out: Path, lineage: bool = False) -> int:
+    """Write the selected rows to `out`; returns how many they are.
 
-    `kept` is what may be exported: kept, less rejected, plus rescued ones that have an output, with edits in place of
-    their originals. `candidates` are in the order of judgement, edits last; `seeds` in the order of joining S.
+    `alpaca` is a JSON array of objects of exactly instruction, input and output; `self_instruct`, `sharegpt`, `openai`
+    and `prompt_completion` are JSON lines in the forms that these names stand for; with `lineage` each record of
+    theirs has a field of that name more. `jsonl`, `parquet` and `csv` hold a column for each thing that is known, with
+    `lineage` more of them. In CSV, lists are JSON and texts that a spreadsheet would run are defused (store/cells.py).
 
-    `alpaca` is a JSON array of objects of exactly instruction, input and output, whatever `what` is; `jsonl` and
-    `parquet` hold more columns, and with `lineage` all that is known. Times are UTC in ISO 8601. Raises ExportError
-    for an unknown `what` or format and for a place that cannot be written, StoreError when the disk is full or fails.
+    Raises ExportError for an unknown format and for a place that cannot be written, StoreError when the disk is full
+    or fails.
     """
-    _check_known("set of rows", what, QUERIES)
+    _check_known("set of rows", selection.what, QUERIES)
     _check_known("format", file_format, WRITERS)
-    cursor.execute(_sql(QUERIES[what], file_format, lineage), [run_id])
+    select(cursor, selection, lineage)
+    return write_whole(out, lambda temporary: WRITERS[file_format](temporary, cursor, lineage))
+
+
+def write_whole(out: Path, write: Callable[[Path], int]) -> int:
+    """Let `write` make a file under a temporary name, sync it, and put it in the place of `out`."""
     temporary = out.with_name(f".{out.name[:80]}.{secrets.token_hex(4)}.tmp")
     try:
         _check_target(out)
-        written = WRITERS[file_format](temporary, cursor)
+        written = write(temporary)
         _sync(temporary)
         temporary.replace(out)
     except OSError as error:
-        raise _in_words(out, error) from error
+        raise in_words(out, error) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
     return written
 
 
-class Query(NamedTuple):
-    """The alias of the tasks, the columns, those that lineage adds, and where they come from; $1 is the run."""
-
-    task: str
-    columns: str
-    lineage: str
-    source: str
+def user_text(row: Row) -> str:
+    """What a person would say: the instruction, and the input below it where there is one."""
+    return f"{row['instruction']}\n\n{row['input']}" if row["input"] else row["instruction"]
 
 
-_ORIGINS = """
-LEFT JOIN (
-    SELECT call_index, arg_max(demo_seed_ids, attempt) AS demo_seed_ids,
-           arg_max(demo_pool_ids, attempt) AS demo_pool_ids, arg_max(model, attempt) AS model,
-           arg_max(prompt_version, attempt) AS prompt_version
-    FROM call WHERE run_id = $1 AND stage <> 'output' GROUP BY call_index
-) shown ON shown.call_index = c.call_index
-LEFT JOIN (
-    SELECT candidate_id, max(step) AS step
-    FROM (SELECT unnest(members) AS candidate_id, step FROM batch WHERE run_id = $1 AND phase = 'online')
-    GROUP BY candidate_id
-) trained ON trained.candidate_id = c.candidate_id
-"""
-_EDIT_IN_PLACE = """
-d.kind IS DISTINCT FROM 'edit' AND (c.origin <> 'edit' OR EXISTS (
-    SELECT 1 FROM standing_decision edited WHERE edited.subject = 'candidate:' || c.parent_id AND edited.kind = 'edit'
-))
-"""
-_IN_ORDER = "ORDER BY c.origin = 'edit', c.call_index, c.position, c.candidate_id"
-
-QUERIES: dict[str, Query] = {
-    "kept": Query(
-        "c",
-        "c.candidate_id, c.instruction, c.input, c.output",
-        "c.run_id, c.call_index, c.position, c.iteration, c.origin, c.parent_id, shown.demo_seed_ids, "
-        "shown.demo_pool_ids, shown.model, shown.prompt_version, c.max_rouge_l, c.nearest_id, c.nearest_source, "
-        "trained.step, d.kind AS decision",
-        f"FROM candidate c {DECIDED} {_ORIGINS} WHERE c.run_id = $1 AND {IN_K} AND {_EDIT_IN_PLACE} {_IN_ORDER}",
-    ),
-    "candidates": Query(
-        "c",
-        "c.candidate_id, c.iteration, c.call_index, c.position, c.origin, c.parent_id, c.instruction, c.input, "
-        "c.output, c.verdict, c.stage, c.reason, c.max_rouge_l, c.nearest_id, c.nearest_source, "
-        "shown.demo_seed_ids, c.flags",
-        "c.run_id, shown.demo_pool_ids, shown.model, shown.prompt_version, c.window_iteration, trained.step, "
-        'd.kind AS decision, d."by" AS decided_by',
-        f"FROM candidate c {DECIDED} {_ORIGINS} WHERE c.run_id = $1 {_IN_ORDER}",
-    ),
-    "seeds": Query(
-        "s",
-        "s.seed_id, s.instruction, s.input, s.output, s.is_classification, s.origin, s.parent_ids, r.status, r.credit, "
-        "r.calls, r.children, r.added_iteration, joined_at, joined_reason, r.removed_iteration, left_at, left_reason",
-        "r.run_id, r.position, r.credit_sum, r.promoted_by, promotion.evidence::VARCHAR AS promotion_evidence, "
-        "r.evicted_by, eviction.evidence::VARCHAR AS eviction_evidence, r.decision_id, decided_by",
-        """
-        FROM run_seed r JOIN seed s ON s.seed_id = r.seed_id JOIN run ON run.run_id = r.run_id
-        LEFT JOIN proposal promotion ON promotion.proposal_id = r.promoted_by
-        LEFT JOIN proposal eviction ON eviction.proposal_id = r.evicted_by
-        LEFT JOIN decision latest ON latest.decision_id = r.decision_id
-        LEFT JOIN (SELECT subject, max("at") AS "at" FROM decision WHERE kind = 'accept' GROUP BY subject) accepted
-            ON accepted.subject = 'proposal:' || r.promoted_by
-        CROSS JOIN LATERAL (SELECT CASE WHEN r.promoted_by IS NULL THEN 'start' ELSE 'promoted' END AS first_reason)
-        CROSS JOIN LATERAL (SELECT
-            strftime(CASE WHEN r.status = 'active' THEN coalesce(latest."at", run.created)
-                ELSE coalesce(accepted."at", run.created) END, '%Y-%m-%dT%H:%M:%SZ') AS joined_at,
-            CASE WHEN r.status = 'active' THEN r.reason ELSE first_reason END AS joined_reason,
-            CASE WHEN r.status = 'left' THEN strftime(latest."at", '%Y-%m-%dT%H:%M:%SZ') END AS left_at,
-            CASE WHEN r.status = 'left' THEN r.reason END AS left_reason,
-            latest."by" AS decided_by)
-        WHERE r.run_id = $1 ORDER BY r.position
-        """,
-    ),
-}
+def as_alpaca(row: Row) -> Row:
+    """Alpaca's three fields."""
+    return {name: row[name] for name in TEXTS}
 
 
-def _sql(query: Query, file_format: Format, lineage: bool) -> str:
-    """One statement; every name in it is this module's own."""
-    if file_format == "alpaca":
-        columns = ", ".join(f"{query.task}.{text}" for text in ("instruction", "input", "output"))
-    else:
-        columns = f"{query.columns}, {query.lineage}" if lineage else query.columns
-    return f"SELECT {columns} {query.source}"
+def as_self_instruct(row: Row) -> Row:
+    """Self-Instruct's seed record with one instance."""
+    ident = row.get("candidate_id") or row.get("seed_id")
+    return {
+        "id": ident,
+        "name": ident,
+        "instruction": row["instruction"],
+        "instances": [{"input": row["input"], "output": row["output"]}],
+        "is_classification": bool(row.get("is_classification", False)),
+    }
+
+
+def as_sharegpt(row: Row) -> Row:
+    """ShareGPT's conversation of two turns."""
+    return {"conversations": [{"from": "human", "value": user_text(row)}, {"from": "gpt", "value": row["output"]}]}
+
+
+def as_messages(row: Row) -> Row:
+    """OpenAI's messages, which chat templates and TRL read too."""
+    turns = (("user", user_text(row)), ("assistant", row["output"]))
+    return {"messages": [{"role": role, "content": content} for role, content in turns]}
+
+
+def as_prompt_completion(row: Row) -> Row:
+    """A prompt and its completion."""
+    return {"prompt": user_text(row), "completion": row["output"]}
 
 
 def _columns(cursor: Cursor) -> dict[str, str]:
@@ -152,33 +126,63 @@ def _columns(cursor: Cursor) -> dict[str, str]:
     return {column[0]: str(column[1]) for column in cursor.description or ()}
 
 
-def _chunks(cursor: Cursor) -> Iterator[list[dict[str, Any]]]:
+def _chunks(cursor: Cursor) -> Iterator[list[Row]]:
     names = list(_columns(cursor))
     while rows := cursor.fetchmany(ROWS_AT_ONCE):
         yield [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _write_alpaca(path: Path, cursor: Cursor) -> int:
+def _write_alpaca(path: Path, cursor: Cursor, lineage: bool) -> int:
     written = 0
     with path.open("x", encoding="utf-8", newline="\n") as file:
         file.write("[")
         for row in (row for rows in _chunks(cursor) for row in rows):
-            file.write((",\n" if written else "\n") + json.dumps(row, ensure_ascii=False))
+            file.write((",\n" if written else "\n") + json.dumps(as_alpaca(row), ensure_ascii=False))
             written += 1
         file.write("\n]\n" if written else "]\n")
     return written
 
 
-def _write_lines(path: Path, cursor: Cursor) -> int:
+def _lines(record: Callable[[Row], Row] | None) -> Callable[[Path, Cursor, bool], int]:
+    """A writer of JSON lines: the rows as they are, or a record of each."""
+
+    def shaped(row: Row, lineage: bool) -> Row:
+        if record is None:
+            return row
+        rest = {"lineage": {name: value for name, value in row.items() if name not in TEXTS}} if lineage else {}
+        return {**record(row), **rest}
+
+    def write(path: Path, cursor: Cursor, lineage: bool) -> int:
+        written = 0
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            for rows in _chunks(cursor):
+                file.writelines(json.dumps(shaped(row, lineage), ensure_ascii=False) + "\n" for row in rows)
+                written += len(rows)
+        return written
+
+    return write
+
+
+def _write_csv(path: Path, cursor: Cursor, lineage: bool) -> int:
+    """RFC 4180 with a byte order mark, without which a spreadsheet takes UTF-8 for something else."""
     written = 0
-    with path.open("x", encoding="utf-8", newline="\n") as file:
+    with path.open("x", encoding="utf-8-sig", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(_columns(cursor))
         for rows in _chunks(cursor):
-            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            table.writerows([[_cell(value) for value in row.values()] for row in rows])
             written += len(rows)
     return written
 
 
-def _write_parquet(path: Path, cursor: Cursor) -> int:
+def _cell(value: Any) -> Any:
+    if isinstance(value, list):
+        value = json.dumps(value, ensure_ascii=False)
+    # the csv module can neither write nor read NUL
+    return defuse(value.replace("\0", "\ufffd")) if isinstance(value, str) else value
+
+
+def _write_parquet(path: Path, cursor: Cursor, lineage: bool) -> int:
     written = 0
     schema = pa.schema([(name, ARROW_TYPES[kind]) for name, kind in _columns(cursor).items()])
     with pq.ParquetWriter(path, schema, compression="zstd") as file:
@@ -188,10 +192,28 @@ def _write_parquet(path: Path, cursor: Cursor) -> int:
     return written
 
 
-WRITERS: dict[str, Callable[[Path, Cursor], int]] = {
+def _write_messages(path: Path, cursor: Cursor, lineage: bool) -> int:
+    """OpenAI's messages as a Parquet column."""
+    written = 0
+    turn = pa.struct([("role", pa.string()), ("content", pa.string())])
+    schema = pa.schema([("messages", pa.list_(turn))])
+    with pq.ParquetWriter(path, schema, compression="zstd") as file:
+        for rows in _chunks(cursor):
+            file.write_batch(pa.RecordBatch.from_pylist([as_messages(row) for row in rows], schema))
+            written += len(rows)
+    return written
+
+
+WRITERS: dict[str, Callable[[Path, Cursor, bool], int]] = {
     "alpaca": _write_alpaca,
-    "jsonl": _write_lines,
+    "jsonl": _lines(None),
     "parquet": _write_parquet,
+    "csv": _write_csv,
+    "self_instruct": _lines(as_self_instruct),
+    "sharegpt": _lines(as_sharegpt),
+    "openai": _lines(as_messages),
+    "openai_parquet": _write_messages,
+    "prompt_completion": _lines(as_prompt_completion),
 }
 
 
@@ -212,7 +234,8 @@ def _check_target(out: Path) -> None:
         raise ExportError(f"The folder {out.parent} does not exist.", "Create it, or name a file elsewhere with --out.")
 
 
-def _in_words(out: Path, error: OSError) -> StudioError:
+def in_words(out: Path, error: OSError) -> StudioError:
+    """The error of an export that failed on the disk."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreError(f"The disk is full: {out} was not written.", "Free some space and export again.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG):

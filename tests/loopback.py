@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import chain, repeat
@@ -87,9 +87,12 @@ def in_order(*answers: str | Answer | Fault) -> Answering:
 class LoopbackServer:
     """Serves while the context is open. Each call has its own thread, so an answering function may block."""
 
-    def __init__(self, answering: Answering, *, key: str | None = KEY) -> None:
+    def __init__(
+        self, answering: Answering, *, key: str | None = KEY, models: Sequence[str] | Fault | None = None
+    ) -> None:
         self.asked: list[Asked] = []
         self.api_key = key
+        self._models = models
         self._answering = answering
         self._stopping = threading.Event()
         self._lock = threading.Lock()
@@ -105,6 +108,17 @@ class LoopbackServer:
         self._stopping.set()
         self._http.shutdown()
         self._http.server_close()
+
+    def list_models(self, handler: BaseHTTPRequestHandler) -> None:
+        """Answer what models there are; an endpoint that lists none knows no such address."""
+        if self.api_key is not None and handler.headers.get("authorization") != f"Bearer {self.api_key}":
+            _send_json(handler, 401, {"error": {"message": "bad key"}}, {})
+        elif self._models is None:
+            _send_json(handler, 404, {"error": {"message": "not found"}}, {})
+        elif isinstance(self._models, Fault):
+            _send_fault(handler, self._models, self._stopping)
+        else:
+            _send_json(handler, 200, {"object": "list", "data": [{"id": name} for name in self._models]}, {})
 
     def respond(self, handler: BaseHTTPRequestHandler) -> None:
         """Answer one call as ordered."""
@@ -127,6 +141,9 @@ class LoopbackServer:
 def _handler(server: LoopbackServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            server.list_models(self)
 
         def do_POST(self) -> None:
             server.respond(self)

@@ -50,6 +50,7 @@ def read_models(body: bytes) -> list[str]:
     try:
         names = [model["id"] for model in json.loads(body)["data"]]
     except (ValueError, KeyError, TypeError, RecursionError):
+        _raise_if_web_page(body)
         raise UnreadableError("The list of models is not in the API's form.") from None
     return [storable(name) for name in names if isinstance(name, str)]
 
@@ -68,15 +69,19 @@ def storable(text: str) -> str:
 
 def _broken(body: bytes, request: Request) -> Reply:
     """A body that is no JSON: half a reply, a web page, or garbage."""
+    _raise_if_web_page(body)
+    if half := salvage(body, request):
+        return half
+    raise UnreadableError("The reply is not in the API's form.")
+
+
+def _raise_if_web_page(body: bytes) -> None:
     if body.lstrip()[:1] == b"<":
         raise UnreadableError(
             "It answered a web page, not the API's JSON: check that generator.base_url ends in /v1.",
             kind="address",
             retryable=False,
         )
-    if half := salvage(body, request):
-        return half
-    raise UnreadableError("The reply is not in the API's form.")
 
 
 def _unescaped(text: str) -> str:

@@ -1,6 +1,7 @@
 """Exports: the right rows in the right order, every character of them, and a file that is whole or not there."""
 
 import contextlib
+import csv
 import json
 import resource
 import signal
@@ -13,9 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from store import decisions
+from store.cells import defuse, restore
 from store.database import Store
 from store.errors import ExportError, StoreError
-from store.exports import ROWS_AT_ONCE, export
+from store.export_rows import count, first_rows
+from store.exports import ROWS_AT_ONCE, WRITERS, export
+from store.selection import Selection
 from tests.story import Story
 
 HOSTILE = 'a "quote" \\ and\r\n newline,\u2028 \x00 \x1b[31m 😀 日本 \ufffd <script>{0} %s\'; DROP TABLE run'
@@ -47,7 +51,10 @@ def story(store: Store) -> Story:
 
 def rows(store: Store, out: Path, what: str, lineage: bool = False, run_id: str = "r1") -> list[dict]:
     """The export as JSON lines, which must say the same as Parquet and, in its texts, as Alpaca's form."""
-    written = [store.read(export, run_id, what, form, out / form, lineage) for form in ("jsonl", "parquet", "alpaca")]
+    written = [
+        store.read(export, Selection(run_id=run_id, what=what), form, out / form, lineage)
+        for form in ("jsonl", "parquet", "alpaca")
+    ]
     lines = [json.loads(line) for line in (out / "jsonl").read_bytes().splitlines()]
     assert written == [len(lines)] * 3
     assert pq.read_table(out / "parquet").to_pylist() == lines
@@ -148,8 +155,7 @@ def test_a_run_without_candidates_gives_an_empty_file_of_its_form(store: Store, 
 @pytest.mark.parametrize(
     ("what", "form", "name", "words"),
     [
-        ("all", "jsonl", "x", "'all'.*kept, candidates, seeds"),
-        ("kept", "csv", "x", "'csv'.*alpaca, jsonl, parquet"),
+        ("kept", "xml", "x", "'xml'.*alpaca, jsonl, parquet"),
         ("kept", "jsonl", "missing/x", "missing does not exist"),
         ("kept", "jsonl", ".", "not a regular file"),
         ("kept", "parquet", "n" * 300, "cannot be written|too long"),
@@ -158,12 +164,12 @@ def test_a_run_without_candidates_gives_an_empty_file_of_its_form(store: Store, 
 def test_wrong_wishes_are_refused_in_words(store: Store, tmp_path: Path, what: str, form: str, name: str, words: str):
     Story().begin(store)
     with pytest.raises(ExportError, match=words) as caught:
-        store.read(export, "r1", what, form, tmp_path / name)
+        store.read(export, Selection(run_id="r1", what=what), form, tmp_path / name)
     assert caught.value.exit_code == 2
     assert caught.value.next_step
 
 
-@pytest.mark.parametrize("form", ["alpaca", "jsonl", "parquet"])
+@pytest.mark.parametrize("form", WRITERS)
 def test_a_disk_that_fails_leaves_the_older_file_and_nothing_else(
     store: Store, story: Story, tmp_path: Path, form: str
 ):
@@ -171,7 +177,7 @@ def test_a_disk_that_fails_leaves_the_older_file_and_nothing_else(
     out.parent.mkdir()
     out.write_text("older")
     with files_of_at_most(100), pytest.raises(StoreError, match="not written"):
-        store.read(export, "r1", "candidates", form, out)
+        store.read(export, Selection(run_id="r1", what="candidates"), form, out)
     assert [path.name for path in out.parent.iterdir()] == ["file"]
     assert out.read_text() == "older"
 
@@ -187,3 +193,85 @@ def files_of_at_most(size: int) -> Iterator[None]:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, handler)
+
+
+RISKY = st.sampled_from(["=1+1", "+1", "-1", "@x", "\t=1", " =1", "'=1", "''", "＝1", "1", "", "a\r\n=b", '"', "'"])
+
+
+@given(RISKY | texts.map(lambda text: text.replace("\0", "")))
+def test_a_defused_cell_is_no_formula_and_can_be_restored(text: str) -> None:
+    cell = defuse(text)
+    assert restore(cell) == text
+    assert not cell.lstrip(" \u00a0\u3000\ufeff\u200b").startswith(
+        ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+    )
+
+
+def test_csv_holds_every_row_and_character_and_no_formula(store: Store, story: Story, tmp_path: Path) -> None:
+    formula = story.candidate(2, 0, instruction="=HYPERLINK(1)", input=" -1+2", output='a,"b"\r\n日本')
+    story.tell(store, story.call(2), story.judged(2, formula, missing=3))
+    for what in ("kept", "candidates", "seeds"):
+        written = store.read(export, Selection(run_id="r1", what=what), "csv", tmp_path / what, True)
+        with (tmp_path / what).open(encoding="utf-8-sig", newline="") as file:
+            cells = list(csv.DictReader(file))
+        expected = store.read(first_rows, Selection(run_id="r1", what=what), 1000, True)
+        assert written == len(cells) == len(expected)
+        for row, said in zip(expected, cells, strict=True):
+            assert {name: restore(said[name]) for name in TEXTS} == {
+                name: row[name].replace("\0", "\ufffd") for name in TEXTS
+            }
+    with (tmp_path / "kept").open(encoding="utf-8-sig", newline="") as file:
+        last = list(csv.DictReader(file))[-1]
+    assert (last["instruction"], last["input"], last["call_index"]) == ("'=HYPERLINK(1)", "' -1+2", "2")
+
+
+def test_each_form_is_the_one_that_its_name_stands_for(store: Store, story: Story, tmp_path: Path) -> None:
+    with_input = story.candidate(2, 0, instruction="Sum.", input="1 2", output="3")
+    story.tell(store, story.call(2), story.judged(2, with_input, missing=3))
+    wanted = Selection(run_id="r1", ids=("r1-2-0",))
+    read = {}
+    for form in ("self_instruct", "sharegpt", "openai", "prompt_completion"):
+        for lineage in (False, True):
+            store.read(export, wanted, form, tmp_path / form, lineage)
+            (read[form, lineage],) = map(json.loads, (tmp_path / form).read_text().splitlines())
+    assert read["self_instruct", False] == {
+        "id": "r1-2-0",
+        "name": "r1-2-0",
+        "instruction": "Sum.",
+        "instances": [{"input": "1 2", "output": "3"}],
+        "is_classification": False,
+    }
+    turns = [("human", "Sum.\n\n1 2"), ("gpt", "3")]
+    assert read["sharegpt", False] == {"conversations": [{"from": who, "value": said} for who, said in turns]}
+    turns = [("user", "Sum.\n\n1 2"), ("assistant", "3")]
+    assert read["openai", False] == {"messages": [{"role": who, "content": said} for who, said in turns]}
+    assert read["prompt_completion", False] == {"prompt": "Sum.\n\n1 2", "completion": "3"}
+    for (form, lineage), record in read.items():
+        assert ("lineage" in record) is lineage, form
+        assert not lineage or record["lineage"]["demo_seed_ids"] == ["s1", "s2"]
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        ({}, 5),
+        ({"verdict": "dropped"}, 2),
+        ({"reasons": ("similar",)}, 1),
+        ({"reasons": ("similar", "no_output")}, 2),
+        ({"iterations": (2,)}, 0),
+        ({"search": "TASK 1"}, 2),
+        ({"search": "%"}, 1),
+        ({"search": "'; DROP TABLE"}, 1),
+        ({"min_rouge_l": 0.8}, 1),
+        ({"max_rouge_l": 0.8}, 4),
+        ({"ids": ("r1-0-0", "gone")}, 1),
+        ({"flags": ("unsafe",)}, 0),
+        ({"without_flags": True}, 5),
+        ({"verdict": "kept", "search": "done 1"}, 1),
+    ],
+)
+def test_an_export_is_what_the_same_filter_shows(store: Store, story: Story, tmp_path: Path, more: dict, found: int):
+    wanted = Selection(run_id="r1", what="candidates", **more)
+    shown = store.read(first_rows, wanted, 100)
+    assert store.read(export, wanted, "jsonl", tmp_path / "out") == len(shown) == store.read(count, wanted) == found
+    assert [json.loads(line) for line in (tmp_path / "out").read_bytes().splitlines()] == shown
