@@ -10,7 +10,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sedi_engine.config import RunConfig
+from sedi_engine.config import Prices, RunConfig
 from sedi_engine.costs import cost_usd
 from sedi_engine.generator.templates import Templates
 from store.estimates import History, RunFigures
@@ -110,13 +110,13 @@ def estimate(
     templates = templates or Templates()
     list_prompt, output_prompt = (Range(0, 0, 0),) * 2 if streamed else _prompt_tokens(config, seeds, templates)
     per_task = rates.tokens_per_task + (Range(0, 0, 0) if staged else rates.tokens_per_output)
-    completion = lists * per_task * config.generator.tasks_per_call + outputs * rates.tokens_per_output
-    completion = completion * float(not streamed)
-    prompt = lists * list_prompt + outputs * output_prompt
+    paid = float(not streamed)
+    listed = (lists * list_prompt, lists * per_task * config.generator.tasks_per_call * paid)
+    solved = (outputs * output_prompt, outputs * rates.tokens_per_output * paid)
+    prompt, completion = listed[0] + solved[0], listed[1] + solved[1]
+    money = _added(_money(config.prices("instruction"), *listed), _money(config.prices("output"), *solved))
     seconds = START_S + completion * rates.s_per_token + _training_s(config, wanted, rates)
-    uncapped = Estimate(
-        kept, lists + outputs, prompt, completion, _money(config, prompt, completion), seconds, None, basis
-    )
+    uncapped = Estimate(kept, lists + outputs, prompt, completion, money, seconds, None, basis)
     return _capped(config, uncapped)
 
 
@@ -192,13 +192,14 @@ def _training_s(config: RunConfig, examples: float, rates: Rates) -> Range:
     return LOAD_STUDENT_S + rates.s_per_trained * examples
 
 
-def _money(config: RunConfig, prompt: Range, completion: Range) -> Range | None:
-    ends = [
-        cost_usd(asked, told, config.prices("instruction"))
-        for asked, told in zip(_ends(prompt), _ends(completion), strict=True)
-    ]
+def _money(rates: Prices, prompt: Range, completion: Range) -> Range | None:
+    ends = [cost_usd(asked, told, rates) for asked, told in zip(_ends(prompt), _ends(completion), strict=True)]
     low, likely, high = ends
     return None if low is None or likely is None or high is None else Range(low, likely, high)
+
+
+def _added(lists: Range | None, outputs: Range | None) -> Range | None:
+    return None if lists is None or outputs is None else lists + outputs
 
 
 def _capped(config: RunConfig, free: Estimate) -> Estimate:

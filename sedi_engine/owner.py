@@ -23,7 +23,7 @@ from sedi_engine.errors import InputError, StudioError
 from sedi_engine.exports.adapter import export_adapter
 from sedi_engine.jobs import Manager
 from sedi_engine.probe import Prober
-from store import runs
+from store import runs, spend
 from store.database import Store
 
 OWNER_FILE = "owner.json"
@@ -82,6 +82,7 @@ def commands(store: Store, manager: Manager, prober: Prober) -> dict[str, Callab
         "cancel": manager.cancel,
         "summary": manager.summary,
         "runs": all_runs,
+        "spend": lambda by: store.read(spend.spend, by),
         "export": export,
         "export_adapter": lambda run_id, out: export_adapter(store, run_id, Path(out)),
     }

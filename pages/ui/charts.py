@@ -118,6 +118,18 @@ def over_pool(lines: tuple[Line, ...], unit: str, percent: bool = False) -> Figu
     return _dress(figure, height=300)
 
 
+@lru_cache(maxsize=8)
+def spend_by_day(days: tuple[str, ...], usd: tuple[float, ...]) -> Figure:
+    """USD for each day, as bars."""
+    from plotly.graph_objects import Figure
+
+    figure = Figure()
+    figure.add_bar(x=list(days), y=list(usd), marker_color=BLUE, hovertemplate="%{x}: $%{y:.4g}<extra></extra>")
+    figure.update_xaxes(type="category", categoryorder="category ascending")
+    figure.update_yaxes(title_text="USD a day", rangemode="tozero", tickprefix="$")
+    return _dress(figure, 260)
+
+
 def _line(colour: str) -> dict[str, object]:
     return {
         "mode": "lines+markers",

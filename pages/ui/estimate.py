@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.ui import words
 from sedi_engine.config import RunConfig
+from sedi_engine.costs import price_note, priced
 from sedi_engine.estimate import estimate
 from sedi_engine.generator.templates import Templates
 from store import estimates, seeds
@@ -14,6 +15,7 @@ from store.database import Store
 
 def show_estimate(store: Store, config: RunConfig) -> None:
     """Calls, tokens, money and time, each as a likely value with its range, and what the figures rest on."""
+    config = priced(config, store.folder)
     earlier = store.read(estimates.history, config.generator.model_dump())
     found = estimate(config, store.read(seeds.library), earlier, Templates(store.folder))
     rows = (
@@ -29,3 +31,4 @@ def show_estimate(store: Store, config: RunConfig) -> None:
             st.text(words.span(value.low, value.high, show) if value else "a price is missing")
     capped = f"Likely to end early at budget.{found.capped_by}. " if found.capped_by else ""
     st.caption(f"{capped}{found.basis}")
+    st.text(price_note(config, store.folder))
