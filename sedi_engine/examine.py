@@ -1,4 +1,4 @@
-"""What an endpoint can do, found out with one look at its list of models and at most four short calls.
+"""What an endpoint can do: one look at its list of models and four short calls, five where one breaks off.
 
 Each finding is a subject, whether it is well (ok, no, unknown), a sentence, and what to do next. The sentences hold
 words of the server: they are plain text and never markup.

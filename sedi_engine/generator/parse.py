@@ -6,12 +6,12 @@ What a reply holds beyond the number asked is counted as surplus and not read.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from sedi_engine.generator.body import storable
+from sedi_engine.generator.json_tasks import Broken, elements
 from sedi_engine.generator.prompts import one_line
 from sedi_engine.generator.request import CUT
 
@@ -31,7 +31,7 @@ REFUSING_ENDS = ("content_filter", "refusal")
 CUT_SHORT = ("length", CUT)
 BLANK_LINE = re.compile(r"\n[ \t]*\n")
 SKIP = 3
-MOST_BROKEN = 64  # objects that do not decode, before a reply is given up as JSON
+MOST_SURPLUS = 1000  # elements of a JSON reply beyond the number asked that are counted
 
 
 @dataclass(frozen=True)
@@ -84,15 +84,14 @@ def parse_whole_tasks(text: str, asked: int, finish_reason: str | None) -> Parse
 def parse_json_tasks(text: str, asked: int, finish_reason: str | None, *, whole: bool) -> ParsedReply | None:
     """The tasks of a reply in JSON: an object with `tasks`, an array, or objects one after the other.
 
-    What is around them is passed over, and of half a reply every whole object is taken. None where no task is found:
-    then the reply may still be a list.
+    What is around them is passed over. Of half a reply every whole element is taken, and what there is of the last
+    one's instruction. None where no JSON begins: then the reply may still be a list.
     """
-    objects, broken = _json_objects(text, most=asked + MOST_BROKEN)
-    read = [_json_task(one, whole) for one in objects]
-    if not any(read):
+    found = elements(text, most=asked + MOST_SURPLUS)
+    if found is None:
         return None
-    if broken and finish_reason in CUT_SHORT:
-        read.append(None)
+    cut, last = finish_reason in CUT_SHORT, len(found) - 1
+    read = [_json_task(one, whole, unfinished=cut and place == last) for place, one in enumerate(found)]
     return _counted(read, "", asked, finish_reason)
 
 
@@ -108,30 +107,27 @@ def parse_output(text: str, finish_reason: str | None) -> ParsedOutput:
     return ParsedOutput(_input(input_text), output, finish_reason in CUT_SHORT)
 
 
-def _json_objects(text: str, most: int) -> tuple[list[dict[str, Any]], bool]:
-    """Every JSON object in a text that may be a task, outermost first, and whether the last was broken off."""
-    decoder, found, at, failures, broken = json.JSONDecoder(), [], text.find("{"), 0, False
-    while at >= 0 and failures < most:
-        try:
-            value, end = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            failures, broken, end = failures + 1, True, at + 1
-        else:
-            broken = False
-            inner = value.get("tasks")
-            found += [one for one in inner if isinstance(one, dict)] if isinstance(inner, list) else [value]
-        at = text.find("{", end)
-    return found, broken
-
-
-def _json_task(values: dict[str, Any], whole: bool) -> Item | None:
-    """A task from an object; None where a part is missing or is no text."""
-    parts = [values.get(name) for name in ("instruction", "input", "output")]
-    texts = [storable(str(part)) if isinstance(part, str | int | float) else "" for part in parts]
-    instruction = one_line(texts[0])
-    if not instruction or (whole and parts[2] is None):
+def _json_task(value: Any, whole: bool, *, unfinished: bool) -> Item | None:
+    """A task from an element; None where a part is missing or is no text."""
+    if isinstance(value, Broken):
+        begun = one_line(value.begun) if unfinished else ""
+        return Item(begun, truncated=True) if begun else None
+    if isinstance(value, str) and not whole:
+        value = {"instruction": value}
+    if not isinstance(value, dict) or not isinstance(value.get("instruction"), str):
         return None
-    return Item(instruction, _input(texts[1]), texts[2].strip()) if whole else Item(instruction)
+    instruction, given, output = (_json_text(value.get(name)) for name in ("instruction", "input", "output"))
+    instruction = one_line(instruction or "")
+    if not instruction or (whole and (output is None or (given is None and value.get("input") is not None))):
+        return None
+    return Item(instruction, _input(given or ""), (output or "").strip()) if whole else Item(instruction)
+
+
+def _json_text(value: Any) -> str | None:
+    """A text, or a number as one; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    return storable(str(value))
 
 
 def _entries(text: str, first_number: int) -> list[str]:

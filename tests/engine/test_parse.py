@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sedi_engine.generator.parse import (
+    MOST_SURPLUS,
     Item,
     ParsedReply,
     parse_instructions,
@@ -27,8 +28,8 @@ PIECES = st.sampled_from(
     ]
 )  # fmt: skip
 TEXTS = st.one_of(st.text(max_size=80), st.lists(PIECES, max_size=25).map("".join))
-LINES = st.text(st.characters(codec="utf-8", exclude_characters="\x85"), min_size=1, max_size=60).map(one_line)
-PLAIN = LINES.filter(lambda text: text and text[0].isalpha() and ":" not in text and "#" not in text)
+REST = st.text(st.characters(codec="utf-8", exclude_characters="\x85:#"), max_size=60)
+PLAIN = st.tuples(st.characters(categories=["L"]), REST).map("".join).map(one_line)
 
 
 def assert_adds_up(reply: ParsedReply, asked: int) -> None:
@@ -184,9 +185,12 @@ def test_tasks_in_json_are_read_whatever_is_around_them(text: str) -> None:
 def test_of_half_a_json_reply_every_whole_task_is_taken(cut: int, finish_reason: str) -> None:
     read = parse_json_tasks(WHOLE[:cut], 5, finish_reason, whole=True)
     whole = sum(WHOLE[:cut].count(f'"out {n}"}}') for n in range(5))
-    assert len(read.items if read else ()) == whole
+    assert len([item for item in read.items if not item.truncated] if read else ()) == whole
     if read:
-        assert len(read.items) + sum(read.failed.values()) == 5
+        assert_adds_up(read, 5)
+        begun = [item for item in read.items if item.truncated]
+        assert all(f"Do {whole}".startswith(item.instruction) for item in begun)
+        assert len(begun) <= (finish_reason != "stop")
 
 
 @given(
@@ -204,7 +208,56 @@ def test_json_of_any_kind_adds_up(text: str, asked: int, whole: bool) -> None:
 
 @pytest.mark.parametrize("text", ['{"a":' * 50_000, "{" * 200_000, "[" * 200_000, '{"tasks": [' * 9, "{}" * 1000, ""])
 def test_json_bombs_are_no_tasks(text: str) -> None:
-    assert parse_json_tasks(text, 5, "stop", whole=True) is None
+    read = parse_json_tasks(text, 5, "stop", whole=True)
+    assert (read is None) == (text == "")
+    if read:
+        assert read.items == ()
+        assert_adds_up(read, 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"tasks": ["Name a river.", "Say hi."]}', ["Name a river.", "Say hi."]),
+        ('["Name a river.", "Say hi."]', ["Name a river.", "Say hi."]),
+        ('{"tasks": [{"instruction": "Sort:\nb\na"}]}', ["Sort: b a"]),
+        (
+            '{"tasks": [{"id": 1, "instruction": "Name a river."}, {"id": 2, "instruction": "Hi"}]}',
+            ["Name a river.", "Hi"],
+        ),
+        ('{"id": 1, "instruction": "Name a river."}', ["Name a river."]),
+        ('{"tasks": [{"instruction": "One "quoted" word"}, {"instruction": "Name a river."}]}', ["Name a river."]),
+        (
+            '{"tasks": [{"instruction": "What is {} or {\\"instruction\\": 1}?"}]}',
+            ['What is {} or {"instruction": 1}?'],
+        ),
+        ('{"tasks": [], "note": {"instruction": 1}}', []),
+        ('{"answer": 42}', []),
+        ('{"tasks": [{"instruction": 5}, {"instruction": true}, {"instruction": NaN}, 7, null]}', []),
+        ('{"tasks": [{"instruction": "a", "instruction": "b"}]}', ["b"]),
+    ],
+)
+def test_json_that_is_not_quite_what_was_asked_for_is_read_as_far_as_it_goes(text: str, expected: list[str]) -> None:
+    read = parse_json_tasks(text, 5, "stop", whole=False)
+    assert read is not None
+    assert [item.instruction for item in read.items] == expected
+    assert_adds_up(read, 5)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['4. Sort the list ["pear", "fig"].\n5. Name a river.', "I'm sorry, I can't.", " Name a river.\n5. Say hi.", ""],
+)
+def test_a_list_in_words_is_no_json(text: str) -> None:
+    assert parse_json_tasks(text, 5, "stop", whole=False) is None
+
+
+def test_a_reply_as_long_as_the_client_takes_is_read_in_bounded_work() -> None:
+    for piece in ("{", '{"instruction":[1,', '{"x":1}', '{"a":"a{', '{"instruction":"a"},'):
+        read = parse_json_tasks(piece * (2_000_000 // len(piece)), 5, "length", whole=False)
+        assert read is not None
+        assert_adds_up(read, 5)
+        assert read.surplus <= MOST_SURPLUS
 
 
 def test_what_no_store_can_hold_is_replaced_in_json_too() -> None:
