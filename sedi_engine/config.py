@@ -20,6 +20,12 @@ from sedi_engine import presets
 from sedi_engine.errors import ConfigError
 from store.records import CallStage
 
+SAID = {
+    "Input should be ": "",
+    "Value error, ": "",
+    "String should match": "text of the form",
+    "String should have": "text with",
+}
 Prices = tuple[float | None, float | None]
 
 LONGEST_TEXT = 2048
@@ -53,7 +59,7 @@ class GeneratorConfig(Section):
         "stream: recorded candidates from a JSONL file.",
     )
     base_url: str | None = Field(None, description="Address of the endpoint, with /v1.")
-    model: str = Field("SmolLM2-135M-Instruct", description="Model name sent with every call.")
+    model: str = Field("SmolLM2-135M-Instruct", min_length=1, description="Model name sent with every call.")
     api_key_env: str | None = Field(
         None, description="Name of the environment variable that holds the endpoint's key; never the key."
     )
@@ -160,10 +166,13 @@ class TrainConfig(Section):
     """The LoRA fine-tune that the batches go through."""
 
     model: str = Field(
-        "embedded", description="embedded, a Hugging Face name, a local path, or none (only fill windows)."
+        "embedded",
+        min_length=1,
+        description="embedded, a Hugging Face name, a local path, or none (only fill windows).",
     )
     heldout: str = Field(
         "built_in",
+        min_length=1,
         max_length=64,
         description="Held-out tasks: built_in (our 64), or the id of an import kept as held-out.",
     )
@@ -286,7 +295,7 @@ class RunConfig(Section):
             "leave it empty, or set generator.prompt_form to staged",
         )
         yield (
-            isinstance(self.seeds.active, int) and self.demos.count > self.seeds.active,
+            generator.kind != "stream" and isinstance(self.seeds.active, int) and self.demos.count > self.seeds.active,
             f"demos.count is {self.demos.count}, but seeds.active is only {self.seeds.active}; "
             "set demos.count to at most seeds.active",
         )
@@ -354,7 +363,7 @@ def check_key(key: str) -> None:
     names = field_names()
     if key not in names:
         near = difflib.get_close_matches(key, names, n=3, cutoff=0.4) or names[:3]
-        raise ConfigError(f"There is no setting {key!r}.", f"Did you mean {' or '.join(near)}?")
+        raise ConfigError(f"There is no setting {key[:SHOWN_VALUE]!r}.", f"Did you mean {' or '.join(near)}?")
 
 
 def _read_value(text: str) -> Any:
@@ -389,4 +398,6 @@ def _names(fault: Mapping[str, Any]) -> list[str]:
 
 
 def _allowed(message: str) -> str:
-    return message.removeprefix("Input should be ").removeprefix("Value error, ").replace("String should", "text that")
+    for theirs, ours in SAID.items():
+        message = message.replace(theirs, ours)
+    return message

@@ -89,13 +89,17 @@ class Iteration:
         )
 
     def _filter(self) -> Filter:
-        heldout = [task.instruction for task in heldout_tasks()]
+        heldout = [task.instruction for task in self._heldout()]
         judge = Filter(self._config.filter.threshold, self._config.filter.tokenizer, heldout)
         for entry in self._snapshot.pool:
             judge.add(entry.instruction, entry.ident, entry.source)
             if entry.output is not None:
                 judge.complete(entry.instruction, entry.input, entry.output)
         return judge
+
+    def _heldout(self) -> tuple[Seed, ...]:
+        """The tasks that the student is measured on and that nothing may come near: ours, or an imported set."""
+        return self._snapshot.heldout or heldout_tasks()
 
     def _members(self, queue: Sequence[Queued]) -> list[Queued]:
         """The oldest of the queue, in full batches: W of them, or what a window that closed early has."""
@@ -147,7 +151,7 @@ class Iteration:
             if self._stop.requested:
                 return False
             steps.append(self._step(student, batch, members))
-        heldout_loss = student.heldout_loss([_example(task.seed_id, task) for task in heldout_tasks()])
+        heldout_loss = student.heldout_loss([_example(task.seed_id, task) for task in self._heldout()])
         checkpoint, digest = self._tools.save(student, self._snapshot)
         self._phase("feedback")
         said = proposals.of_window(self._snapshot, self._config, steps, batches, members)

@@ -22,7 +22,7 @@ from sedi_engine.generator import journal
 from sedi_engine.preflight import check_ready, keep_stream
 from sedi_engine.process import WorkerProcess
 from sedi_engine.seeds import draw_start, library_seeds
-from store import calls, decisions, runs, seeds, snapshot, views, writer
+from store import calls, decisions, imports, runs, seeds, snapshot, views, writer
 from store.database import Cursor, Store
 from store.events import Event, Failed, Stopped, WindowFinished
 from store.records import RunStatus
@@ -57,12 +57,20 @@ class Manager:
         """
         config = priced(config, self.store.folder)
         check_ready(config, key, self.store.folder)
+        self._check_heldout(config.train.heldout)
         seed_ids = draw_start(self.store.read(seeds.library), config)
         run_id = paths.new_run_id()
         keep_stream(config, paths.stream(self.store.folder, run_id))
         self.store.write(_create, run_id, config, seed_ids)
         self._enqueue(run_id, key)
         return run_id
+
+    def _check_heldout(self, heldout: str) -> None:
+        if heldout != snapshot.BUILT_IN and not self.store.read(imports.tasks, heldout, 1):
+            raise ConfigError(
+                f"train.heldout is {heldout!r}, which is no import of held-out tasks here.",
+                "Import a file as heldout and name its id, or set train.heldout to built_in.",
+            )
 
     def resume(
         self,

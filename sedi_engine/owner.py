@@ -15,16 +15,16 @@ import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sedi_engine import exports, prompting
+from sedi_engine import bringing_in, exports, prompting
 from sedi_engine.config import RunConfig
 from sedi_engine.errors import InputError, StudioError
 from sedi_engine.exports.adapter import export_adapter
-from sedi_engine.jobs import Manager
-from sedi_engine.probe import Prober
 from store import runs, spend
-from store.database import Store
+
+if TYPE_CHECKING:
+    from sedi_engine.service import Service
 
 OWNER_FILE = "owner.json"
 LARGEST_BODY_BYTES = 1 << 20
@@ -34,10 +34,10 @@ TIMEOUT_S = 600.0
 class Owner:
     """Listens on a free loopback port until closed."""
 
-    def __init__(self, store: Store, manager: Manager, prober: Prober) -> None:
+    def __init__(self, service: Service) -> None:
         token = secrets.token_urlsafe(32)
-        self._file = store.folder / OWNER_FILE
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(commands(store, manager, prober), token))
+        self._file = service.store.folder / OWNER_FILE
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(commands(service), token))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, name="owner", daemon=True)
         self._thread.start()
@@ -59,8 +59,9 @@ class Owner:
         fresh.replace(self._file)
 
 
-def commands(store: Store, manager: Manager, prober: Prober) -> dict[str, Callable[..., Any]]:
+def commands(service: Service) -> dict[str, Callable[..., Any]]:
     """What can be asked of an owner, by name: the command line does the same through here with no owner about."""
+    store, manager = service.store, service.manager
 
     def start(config: dict[str, Any], key: str | None) -> str:
         return manager.start(RunConfig.model_validate(config), key)
@@ -74,7 +75,8 @@ def commands(store: Store, manager: Manager, prober: Prober) -> dict[str, Callab
         return exports.export(store, wanted, file_format, Path(out), lineage)
 
     return {
-        **prompting.commands(store, manager, prober),
+        **prompting.commands(store, manager, service.prober),
+        **bringing_in.commands(store, service.imports),
         "start": start,
         "config": lambda run_id: manager.get(run_id)["config"],
         "resume": manager.resume,

@@ -35,6 +35,11 @@ def stream(folder: Path, run_id: str) -> Path:
     return run_folder(folder, run_id) / "stream.jsonl"
 
 
+def imported_stream(folder: Path, import_id: str) -> Path:
+    """Recorded candidates that were brought in for runs to read."""
+    return folder / "streams" / f"{import_id}.jsonl"
+
+
 def snapshot(folder: Path, run_id: str) -> Path:
     """What the worker of a run starts its iteration from."""
     return run_folder(folder, run_id) / "snapshot.json"

@@ -11,10 +11,13 @@ from typing import Any
 
 import duckdb
 
-from store import batches, calls, candidates, decisions, runs, seeds, steps
+from store import batches, calls, candidates, decisions, imports, runs, seeds, steps
 from store.connection import fetch, fetch_one
 from store.events import Outcome
 from store.records import Batch, NearestSource, Record, Seed
+
+BUILT_IN = "built_in"
+MOST_HELDOUT = 256  # of an imported held-out set: each window measures the student on all of them
 
 
 class PoolEntry(Record):
@@ -74,6 +77,7 @@ class Snapshot(Record):
     window_cap: str | None = None
     checkpoint: str | None = None
     checkpoint_sha256: str | None = None
+    heldout: tuple[Seed, ...] = ()
 
 
 def take(cursor: duckdb.DuckDBPyConnection, run_id: str) -> Snapshot:
@@ -123,6 +127,7 @@ def take(cursor: duckdb.DuckDBPyConnection, run_id: str) -> Snapshot:
         window_cap=closing.get("cap"),
         checkpoint=run["checkpoint"],
         checkpoint_sha256=run["checkpoint_sha256"],
+        heldout=imports.tasks(cursor, run["config"]["train"].get("heldout", BUILT_IN), MOST_HELDOUT),
     )
 
 

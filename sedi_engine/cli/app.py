@@ -34,7 +34,7 @@ def door(folder: Path) -> Iterator[Do]:
         return
     service = Service(folder)
     try:
-        known = commands(service.store, service.manager, service.prober)
+        known = commands(service)
         yield lambda command, **arguments: known[command](**arguments)
     finally:
         service.close()

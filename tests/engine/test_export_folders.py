@@ -30,7 +30,7 @@ HOSTILE = "---\nlicense: mit\n<img src=x> `rm` ![x](http://x.invalid/y.png)"
 
 @pytest.fixture
 def told(store: Store) -> Store:
-    story = Story(**{"generator.model": HOSTILE[:30]})
+    story = Story(**{"generator.model": HOSTILE[:30].replace("\n", " ")})
     story.begin(store)
     kept = [story.candidate(0, place, instruction=f"Say {place}", input="x" * (place % 2)) for place in range(5)]
     hostile = story.candidate(1, 0, instruction=HOSTILE, output=HOSTILE, flags=("unsafe",))
