@@ -6,47 +6,58 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import cards, forms, shell, watch
+from pages.ui import cards, connection, forms, presets, shell, watch
+from pages.ui.choices import choices
+from pages.ui.draft import Draft
 from pages.ui.estimate import show_estimate
+from sedi_engine import licences
 from sedi_engine.config import RunConfig
 from store import views
 from store.errors import StudioError
 
 PAGE = "generate"
-SETTINGS = {
-    "iterations": "Iterations",
-    "compose.batch_size": "Batch size B",
-    "compose.batches_per_window": "Batches a window E",
-    "filter.threshold": "ROUGE-L threshold τ",
-    "target_kept": "Target kept",
-    "random_seed": "Random seed",
-    "feedback.mode": "Feedback",
-    "budget.max_calls": "Cap: calls",
-    "budget.max_tokens": "Cap: tokens",
-    "budget.max_usd": "Cap: USD",
-    "budget.max_minutes": "Cap: minutes",
-}
 
 
 def new_run() -> None:
-    """What a run would take, its settings, and the start."""
-    names = forms.preset_names()
-    if f"{PAGE}_preset" not in st.session_state:
-        st.session_state[f"{PAGE}_preset"] = names[0]
-        forms.fill(PAGE, names[0], list(SETTINGS))
+    """What a run would take, all its settings, the test of its endpoint, and the start."""
     with st.container(border=True, key=f"{PAGE}_new"):
-        choice, expected = st.columns([1, 5], gap="medium")
-        preset = choice.selectbox("New run from preset", names, key=f"{PAGE}_preset", on_change=preset_changed)
-        with st.expander("Settings", icon=":material/tune:", key=f"{PAGE}_settings"):
-            values = forms.draw(PAGE, SETTINGS)
-        try:
-            config = RunConfig.load(preset, forms.changed(preset, values))
-        except StudioError as problem:
-            cards.error(problem)
+        choice, expected = st.columns([1, 4], gap="medium")
+        with choice:
+            begun = presets.choose(folder)
+        presets.describe(folder, begun)
+        with (
+            st.container(key=f"{PAGE}_config"),
+            st.expander("Settings", icon=":material/tune:", key=f"{PAGE}_settings"),
+        ):
+            forms.draw(begun, choices(service))
+            forms.differences(begun)
+        config = _configured(begun)
+        with choice:
+            presets.keep(folder, begun, config)
+        if config is None:
             return
-        with expected:
-            show_estimate(service.store, config)
+        with expected, st.container(key=f"{PAGE}_estimate"):
+            _estimate(config)
+        connection.show(service, config)
+        if said := licences.sentences(config):
+            cards.card("\n".join(said), colour="blue", title="Licences", key=f"{PAGE}_licences")
         start(config)
+
+
+def _configured(begun: Draft) -> RunConfig | None:
+    """The settings as a configuration; where they contradict each other a card says so."""
+    try:
+        return begun.config()
+    except StudioError as problem:
+        cards.error(problem)
+        return None
+
+
+def _estimate(config: RunConfig) -> None:
+    try:
+        show_estimate(service.store, config)
+    except StudioError as problem:
+        cards.error(problem)
 
 
 def start(config: RunConfig) -> None:
@@ -55,11 +66,6 @@ def start(config: RunConfig) -> None:
         if run_id := cards.attempt(service.start, config):
             shell.show_run(run_id)
         st.rerun()
-
-
-def preset_changed() -> None:
-    """Lay the chosen preset into the widgets."""
-    forms.fill(PAGE, st.session_state[f"{PAGE}_preset"], list(SETTINGS))
 
 
 def controls(pulse: dict[str, Any]) -> None:
@@ -105,6 +111,7 @@ def live(run_id: str, was_alive: bool) -> None:
 
 
 service = shell.open_service()
+folder = service.store.folder
 chosen = shell.choose_run(service, PAGE, "Generate")
 alive_now = chosen is not None and shell.is_alive(service.store.read(views.pulse, chosen)["status"])
 new_run()

@@ -10,7 +10,8 @@ import streamlit as st
 from pages.ui import cards, charts, words
 from pages.ui.live import FEED_ROWS, tail
 from pages.ui.tables import number, table, text
-from store import views
+from sedi_engine.costs import projected
+from store import runs, views
 from store.database import Store
 
 GENERATING = 0.7
@@ -67,7 +68,7 @@ def counts_and_charts(store: Store, summary: Mapping[str, Any], pulse: Mapping[s
     """Counts that add up beside loss and gradient norm."""
     left, right = st.columns([5, 8], gap="medium")
     with left:
-        _counts(summary)
+        _counts(store, summary, pulse)
     with right:
         st.subheader("Training", anchor=False)
         if summary["device"]:
@@ -82,16 +83,21 @@ def counts_and_charts(store: Store, summary: Mapping[str, Any], pulse: Mapping[s
             st.caption("The chart begins with the first optimiser step, once a window is full.")
 
 
-def _counts(summary: Mapping[str, Any]) -> None:
+def _counts(store: Store, summary: Mapping[str, Any], pulse: Mapping[str, Any]) -> None:
     st.subheader("Counts", anchor=False)
     with st.container(key="generate_counts"):
-        _count_block(summary)
+        st.text("\n".join(words.equations(summary)))
+        table(count_rows(summary), {name: name for name in ("count", "tasks", "share")}, "generate_count_rows")
+        st.text(f"{words.spent(summary)}\n{_ahead(store, summary, pulse)}")
 
 
-def _count_block(summary: Mapping[str, Any]) -> None:
-    st.text("\n".join(words.equations(summary)))
-    table(count_rows(summary), {name: name for name in ("count", "tasks", "share")}, "generate_count_rows")
-    st.text(words.spent(summary))
+def _ahead(store: Store, summary: Mapping[str, Any], pulse: Mapping[str, Any]) -> str:
+    """What the run will have cost at its end, and what its caps let it do."""
+    done = progress(summary)
+    run = store.read(runs.get, summary["run_id"])
+    said = words.caps(summary, run["config"]["budget"], pulse["elapsed_s"], done)
+    at_end = projected(summary["cost_usd"], done) if summary["status"] == "running" else None
+    return f"About {words.usd(at_end)} at its end. {said}" if at_end else said
 
 
 def count_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -102,6 +108,8 @@ def count_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows += [(f"failed: {cause}", n, f"{words.share(n, asked)} of asked") for cause, n in causes.items()]
     rows.append(("kept", summary["kept"], f"{words.share(summary['kept'], parsed)} of parsed"))
     rows += [(f"dropped: {why}", n, f"{words.share(n, parsed)} of parsed") for why, n in summary["dropped"].items()]
+    flags = summary["flags"].items()
+    rows += [(f"flag: {words.plain(flag)}", n, f"{words.share(n, parsed)} of parsed, a note") for flag, n in flags]
     if summary["surplus"]:
         rows.append(("surplus, not read", summary["surplus"], "outside parsed"))
     return [{"count": name, "tasks": tasks, "share": share} for name, tasks, share in rows]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 STATUS = {
@@ -37,6 +37,72 @@ NEXT_STEP = {
     ),
     "cancelled": ("The run was cancelled.", "What it made is kept; it can still be resumed."),
 }
+
+SECTIONS = {
+    "generator": "Generator",
+    "seeds": "Seeds and demos",
+    "demos": "Seeds and demos",
+    "prompts": "Prompts",
+    "filter": "Filter",
+    "compose": "Composer",
+    "train": "Training",
+    "feedback": "Feedback",
+    "budget": "Budget",
+    "": "Run",
+}
+LABELS = {
+    "generator.kind": "Generator",
+    "generator.base_url": "Base URL",
+    "generator.api_key_env": "API key",
+    "generator.api": "API",
+    "generator.top_p": "Top p",
+    "generator.price_in_usd_per_mtok": "Price in, USD per Mtok",
+    "generator.price_out_usd_per_mtok": "Price out, USD per Mtok",
+    "generator.output_price_in_usd_per_mtok": "Outputs: price in",
+    "generator.output_price_out_usd_per_mtok": "Outputs: price out",
+    "seeds.active": "Seeds at the start",
+    "demos.count": "Seeds in a prompt k",
+    "demos.from_pool": "Machine-made in a prompt",
+    "compose.batch_size": "Batch size B",
+    "compose.batches_per_window": "Batches a window E",
+    "filter.threshold": "ROUGE-L threshold τ",
+    "train.model": "Student",
+    "train.heldout": "Held-out tasks",
+    "feedback.mode": "Feedback",
+    "feedback.promote": "Promotions at most m",
+    "budget.max_calls": "Cap: calls",
+    "budget.max_tokens": "Cap: tokens",
+    "budget.max_usd": "Cap: USD",
+    "budget.max_minutes": "Cap: minutes",
+}
+FOUND = {"ok": "yes", "no": "no", "unknown": "not known"}
+UNITS = {"s": "s", "minutes": "minutes"}
+
+
+def label(name: str) -> str:
+    """A setting's name on its widget: its own words, with the unit at the end of it after a comma."""
+    if name in LABELS:
+        return LABELS[name]
+    *parts, last = name.rpartition(".")[2].split("_")
+    unit = f", {UNITS[last]}" if parts and last in UNITS else ""
+    return f"{' '.join(parts if unit else [*parts, last]).capitalize()}{unit}"
+
+
+def value(setting: Any) -> str:
+    """A setting's value as text; empty where there is none."""
+    if setting is None or setting == "":
+        return "empty"
+    return f"{setting:,}" if isinstance(setting, int) and not isinstance(setting, bool) else str(setting)
+
+
+def foreign(setting: Any) -> str:
+    """A value that is none of the choices there are on this server."""
+    return f"{value(setting)} (not there)"
+
+
+def plain(name: str) -> str:
+    """A name of ours without its underscores."""
+    return name.replace("_", " ")
 
 
 def share(part: float, whole: float) -> str:
@@ -147,3 +213,31 @@ def _eviction(facts: Mapping[str, Any]) -> str:
     if facts.get("origin"):
         said.append(f"origin {facts['origin']}")
     return "; ".join(said)
+
+
+CAPS: dict[str, tuple[str, Callable[[float], str]]] = {
+    "max_usd": ("", usd),
+    "max_tokens": (" tokens", count),
+    "max_calls": (" calls", count),
+    "max_minutes": (" minutes", count),
+}
+
+
+def caps(summary: Mapping[str, Any], budget: Mapping[str, Any], elapsed_s: float, done: float) -> str:
+    """How much of each cap is used, and which stops the run at this pace; `done` is the run's share, 0 to 1."""
+    uses = {
+        "max_usd": summary["cost_usd"],
+        "max_tokens": summary["prompt_tokens"] + summary["completion_tokens"],
+        "max_calls": summary["calls"],
+        "max_minutes": elapsed_s / 60,
+    }
+    limits = {name: limit for name, limit in budget.items() if limit is not None and uses.get(name) is not None}
+    if not limits:
+        return "No cap is set."
+    shares = {name: uses[name] / limit if limit else 1.0 for name, limit in limits.items()}
+    used = [f"{CAPS[name][1](uses[name])} of {CAPS[name][1](limit)}{CAPS[name][0]}" for name, limit in limits.items()]
+    said = f"Caps: {', '.join(used)} used."
+    nearest = max(shares, key=lambda name: shares[name])
+    if summary["status"] == "running" and 0 < done < shares[nearest]:
+        said += f" At this pace budget.{nearest} stops the run when {share(done, shares[nearest])} of it is done."
+    return said
