@@ -55,7 +55,7 @@ def _configured(begun: Draft) -> RunConfig | None:
 
 def _estimate(config: RunConfig) -> None:
     try:
-        show_estimate(service.store, config)
+        show_estimate(service, config)
     except StudioError as problem:
         cards.error(problem)
 

@@ -13,11 +13,13 @@ import os
 import secrets
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sedi_engine import bringing_in, exports, prompting
+from sedi_engine.comparing import compare
 from sedi_engine.config import RunConfig
 from sedi_engine.errors import InputError, StudioError
 from sedi_engine.exports.adapter import export_adapter
@@ -84,6 +86,8 @@ def commands(service: Service) -> dict[str, Callable[..., Any]]:
         "cancel": manager.cancel,
         "summary": manager.summary,
         "runs": all_runs,
+        "compare": lambda first, second: compare(store, first, second),
+        "estimate": lambda config: asdict(service.estimate(RunConfig.model_validate(config))),
         "spend": lambda by: store.read(spend.spend, by),
         "export": export,
         "export_adapter": lambda run_id, out: export_adapter(store, run_id, Path(out)),

@@ -9,15 +9,18 @@ from typing import Any
 
 from sedi_engine import keys, paths
 from sedi_engine.config import RunConfig
+from sedi_engine.costs import priced
 from sedi_engine.errors import ConfigError
+from sedi_engine.estimate import Estimate, estimate
 from sedi_engine.examine import Examination
 from sedi_engine.generator.caller import Ask
+from sedi_engine.generator.templates import Templates
 from sedi_engine.imports.formats import Target
 from sedi_engine.imports.job import Imports
 from sedi_engine.jobs import Manager
 from sedi_engine.owner import Owner
 from sedi_engine.probe import Prober, Trial
-from store import imports
+from store import estimates, imports, seeds
 from store.database import Store
 
 
@@ -39,6 +42,12 @@ class Service:
         """Start a run as a page may: with the keys on the server's allow-list and imported streams alone. Its id."""
         self._check_stream(config)
         return self.manager.start(config, keys.servers(config.generator))
+
+    def estimate(self, config: RunConfig) -> Estimate:
+        """What a run of these settings will take, from the library, the price files and what earlier runs took."""
+        config = priced(config, self.store.folder)
+        earlier = self.store.read(estimates.history, config.generator.model_dump())
+        return estimate(config, self.store.read(seeds.library), earlier, Templates(self.store.folder))
 
     def examine(self, config: RunConfig) -> Future[Examination]:
         """Find out what the endpoint of these settings can do, with the keys that a page may use."""

@@ -23,6 +23,7 @@ HARDENED = {
     "memory_limit": "2GB",
     "threads": "2",
 }
+Values = Sequence[Any] | Mapping[str, Any]
 
 
 def connect(folder: Path) -> duckdb.DuckDBPyConnection:
@@ -61,14 +62,14 @@ def _opening_error(path: Path, text: str) -> StudioError:
     )
 
 
-def fetch(cursor: duckdb.DuckDBPyConnection, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
-    """Rows of a query as dictionaries."""
-    rows = cursor.execute(sql, list(values))
+def fetch(cursor: duckdb.DuckDBPyConnection, sql: str, values: Values = ()) -> list[dict[str, Any]]:
+    """Rows of a query as dictionaries; values are bound by place, or by name."""
+    rows = cursor.execute(sql, values if isinstance(values, Mapping) else list(values))
     names = [column[0] for column in rows.description or ()]
     return [dict(zip(names, row, strict=True)) for row in rows.fetchall()]
 
 
-def fetch_one(cursor: duckdb.DuckDBPyConnection, sql: str, values: Sequence[Any] = ()) -> dict[str, Any] | None:
+def fetch_one(cursor: duckdb.DuckDBPyConnection, sql: str, values: Values = ()) -> dict[str, Any] | None:
     """The first row of a query, or None."""
     rows = fetch(cursor, sql, values)
     return rows[0] if rows else None

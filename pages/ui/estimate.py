@@ -6,18 +6,13 @@ import streamlit as st
 
 from pages.ui import words
 from sedi_engine.config import RunConfig
-from sedi_engine.costs import price_note, priced
-from sedi_engine.estimate import estimate
-from sedi_engine.generator.templates import Templates
-from store import estimates, seeds
-from store.database import Store
+from sedi_engine.costs import price_note
+from sedi_engine.service import Service
 
 
-def show_estimate(store: Store, config: RunConfig) -> None:
+def show_estimate(service: Service, config: RunConfig) -> None:
     """Calls, tokens, money and time, each as a likely value with its range, and what the figures rest on."""
-    config = priced(config, store.folder)
-    earlier = store.read(estimates.history, config.generator.model_dump())
-    found = estimate(config, store.read(seeds.library), earlier, Templates(store.folder))
+    found = service.estimate(config)
     rows = (
         ("Calls, about", found.calls, words.count),
         ("Prompt tokens", found.prompt_tokens, words.short),
@@ -31,4 +26,4 @@ def show_estimate(store: Store, config: RunConfig) -> None:
             st.text(words.span(value.low, value.high, show) if value else "a price is missing")
     capped = f"Likely to end early at budget.{found.capped_by}. " if found.capped_by else ""
     st.caption(f"{capped}{found.basis}")
-    st.text(price_note(config, store.folder))
+    st.text(price_note(config, service.store.folder))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sedi_engine import keys, paths, presets
+from sedi_engine import keys, licences, paths, presets, spec
 from sedi_engine.cli.app import JsonOption, RunArgument, SetOption, StoreOption, app, door
 from sedi_engine.cli.setup import fetch_weights_for
 from sedi_engine.config import RunConfig, parse_settings
@@ -19,9 +19,15 @@ GOOD_ENDS = ("completed", "waiting_for_review")
 
 @app.command()
 def run(
-    preset: Annotated[str, typer.Option(help=f"Start from: {', '.join(presets.built_in())}.")] = "quick",
+    spec_file: Annotated[
+        Path | None, typer.Argument(metavar="SPEC.toml", help="Settings as TOML, as the dashboard saves and downloads.")
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help=f"Start from {', '.join(presets.built_in())}, or a saved one; default quick.")
+    ] = None,
     settings: SetOption = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of every random choice.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and start nothing.")] = False,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -30,9 +36,15 @@ def run(
         given = parse_settings(settings or [])
         if seed is not None:
             given["random_seed"] = seed
-        config = RunConfig.load(preset, _absolute(given))
+        folder = paths.data_folder(store)
+        config = _config(spec_file, preset, _absolute(given), folder)
+        for sentence in licences.sentences(config):
+            console.print(sentence, markup=False, soft_wrap=True)
+        if dry_run:
+            _estimate(config, folder, as_json)
+            return
         fetch_weights_for(config)
-        with door(paths.data_folder(store)) as do:
+        with door(folder) as do:
             _see_to_end(do, do("start", config=config.model_dump(), key=keys.callers_own(config.generator)), as_json)
 
 
@@ -83,6 +95,57 @@ def runs(store: StoreOption = None, as_json: JsonOption = False) -> None:
             say_json(found)
         else:
             show_runs(found)
+
+
+def _config(spec_file: Path | None, preset: str | None, given: dict[str, Any], folder: Path) -> RunConfig:
+    """From a spec or from a preset, with settings laid over it."""
+    if spec_file is None:
+        return RunConfig.load(preset or "quick", given, folder)
+    if preset is not None:
+        raise InputError(
+            f"Both a spec ({spec_file}) and --preset {preset} are given.",
+            f'Name one; a spec can build on a preset with preset = "{preset}" in it.',
+        )
+    return spec.load(spec_file, given)
+
+
+def _estimate(config: RunConfig, folder: Path, as_json: bool) -> None:
+    """What the run would take, as low, likely and high."""
+    with door(folder) as do:
+        found = do("estimate", config=config.model_dump())
+    if as_json:
+        say_json(found)
+        return
+    for name, value in found.items():
+        if isinstance(value, dict):
+            value = "{likely:,.4g} ({low:,.4g} to {high:,.4g})".format(**value)
+        typer.echo(f"{name:>18}  {'unknown' if value is None and name == 'cost_usd' else value or '–'}")
+
+
+@app.command()
+def compare(
+    first: RunArgument,
+    second: RunArgument,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare two runs: settings, where they ran, counts and costs, and what their data sets share."""
+    with errors_in_words(), door(paths.data_folder(store)) as do:
+        found = do("compare", first=first, second=second)
+        if as_json:
+            say_json(found)
+            return
+        for part in ("settings", "provenance", "figures"):
+            typer.echo(part)
+            for name, (one, other) in found[part].items():
+                typer.echo(f"{name:>34}  {_short(one):>24}  {_short(other):>24}")
+        typer.echo("data")
+        for name, count in found["data"].items():
+            typer.echo(f"{name.replace('_', ' '):>34}  {count:>24,}")
+
+
+def _short(value: Any) -> str:
+    return f"{value:,.4g}" if isinstance(value, float) else str(value)
 
 
 def _see_to_end(do: Do, run_id: str, as_json: bool) -> None:
