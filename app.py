@@ -16,6 +16,7 @@ def main() -> None:
         st.Page("pages/overview.py", title="Overview", icon=":material/all_inclusive:", default=True),
         st.Page("pages/generate.py", title="Generate", icon=":material/play_circle:", url_path="generate"),
         st.Page("pages/seeds.py", title="Seeds", icon=":material/psychiatry:", url_path="seeds"),
+        st.Page("pages/runs.py", title="Runs & data", icon=":material/database:", url_path="runs"),
     ]
     st.navigation(pages, position="top").run()
 

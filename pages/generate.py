@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
-from pages.ui import cards, connection, forms, presets, shell, watch
+from pages.ui import cards, connection, controls, forms, presets, shell, watch
 from pages.ui.choices import choices
 from pages.ui.draft import Draft
 from pages.ui.estimate import show_estimate
@@ -68,35 +66,6 @@ def start(config: RunConfig) -> None:
         st.rerun()
 
 
-def controls(pulse: dict[str, Any]) -> None:
-    """Pause, resume, cancel, one more iteration: each offered where it can act."""
-    run_id, status = pulse["run_id"], pulse["status"]
-    alive = shell.is_alive(status)
-    with st.container(horizontal=True, key=f"{PAGE}_controls"):
-        if _button("Pause", "pause", "pause", alive):
-            _ask(service.manager.pause, run_id, "pausing")
-        if _button("Resume", "resume", "play_arrow", not alive and status != "completed"):
-            _ask(service.manager.resume, run_id)
-        if _button("Cancel", "cancel", "stop", alive or status in ("paused", "interrupted", "waiting_for_review")):
-            _ask(service.manager.cancel, run_id, "cancelling" if alive else "")
-        if _button("One more iteration", "next", "add", status == "completed"):
-            _ask(service.manager.resume, run_id, "", 1)
-    asked_run, asked = st.session_state.get("asked", ("", ""))
-    if alive and asked and asked_run == run_id:
-        st.caption(f"{asked.capitalize()} … calls in flight come back first, so that nothing paid for is lost.")
-
-
-def _button(label: str, noun: str, icon: str, possible: bool) -> bool:
-    return st.button(label, icon=f":material/{icon}:", key=f"{PAGE}_{noun}", disabled=not possible)
-
-
-def _ask(action: Any, run_id: str, asked: str = "", *more: Any) -> None:
-    """Do what a button says, and draw the page anew with what came of it."""
-    cards.attempt(action, run_id, *more)
-    st.session_state["asked"] = (run_id, asked)
-    st.rerun()
-
-
 def live(run_id: str, was_alive: bool) -> None:
     """Everything of the run that changes by itself."""
     pulse = service.store.read(views.pulse, run_id)
@@ -104,7 +73,7 @@ def live(run_id: str, was_alive: bool) -> None:
         st.rerun()
     summary = service.store.read(views.overview, run_id)
     watch.state(summary, pulse)
-    controls(pulse)
+    controls.controls(service, run_id, pulse["status"], PAGE)
     watch.told(service.store, summary)
     watch.counts_and_charts(service.store, summary, pulse)
     watch.feed(service.store, summary)

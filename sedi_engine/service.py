@@ -13,6 +13,7 @@ from sedi_engine.costs import priced
 from sedi_engine.errors import ConfigError
 from sedi_engine.estimate import Estimate, estimate
 from sedi_engine.examine import Examination
+from sedi_engine.exports.job import Exporter
 from sedi_engine.generator.caller import Ask
 from sedi_engine.generator.templates import Templates
 from sedi_engine.imports.formats import Target
@@ -33,6 +34,7 @@ class Service:
             self.manager = Manager(self.store)
             self.prober = Prober(self.store)
             self.imports = Imports(self.store)
+            self.exporter = Exporter(self.store)
             self.owner = Owner(self)
         except BaseException:
             self.store.close()
@@ -77,6 +79,7 @@ class Service:
     def close(self) -> None:
         """Stop what runs (it can be resumed), and let go of the store."""
         self.owner.close()
+        self.exporter.close()
         self.imports.close()
         self.prober.close()
         self.manager.close()

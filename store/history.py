@@ -24,7 +24,7 @@ def history(cursor: Cursor) -> list[dict[str, Any]]:
         cursor,
         f"""
         SELECT run.run_id, run.status, run.config->>'preset' AS preset,
-               CASE WHEN run.config->'generator'->>'kind' = 'stream' THEN 'recorded stream'
+               CASE WHEN (run.config->'generator'->>'kind') = 'stream' THEN 'recorded stream'
                    ELSE run.config->'generator'->>'model' END AS model,
                run.iteration, (run.config->>'iterations')::INTEGER AS iterations,
                coalesce(judged.asked, 0)::BIGINT AS asked, coalesce(judged.parsed, 0)::BIGINT AS parsed,

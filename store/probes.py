@@ -39,7 +39,7 @@ def recent(cursor: Cursor, limit: int) -> list[dict[str, Any]]:
 
 
 def calls(
-    cursor: Cursor, run_id: str, limit: int, skip: int = 0, stage: CallStage | None = None, *, failed: bool = False
+    cursor: Cursor, run_id: str, limit: int, skip: int = 0, stage: CallStage | None = None, failed: bool = False
 ) -> list[dict[str, Any]]:
     """A page of a run's calls, attempt by attempt, newest first, without their replies; `failed` for those alone."""
     return fetch(
@@ -51,7 +51,7 @@ def calls(
     )
 
 
-def call_count(cursor: Cursor, run_id: str, stage: CallStage | None = None, *, failed: bool = False) -> int:
+def call_count(cursor: Cursor, run_id: str, stage: CallStage | None = None, failed: bool = False) -> int:
     """How many rows `calls` has for the same question."""
     row = fetch_one(
         cursor,

@@ -24,7 +24,7 @@ COLUMNS = {
 }
 
 
-def show(service: Service) -> None:
+def show(service: Service, _run_id: str | None) -> None:
     """The ledger's sums, runs and probes alike; what is unknown is counted and never added as 0."""
     by = st.segmented_control("Spend by", list(spend.GROUPS), default="day", key="runs_spend_by") or "day"
     rows = service.store.read(spend.spend, by)

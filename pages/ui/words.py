@@ -95,6 +95,20 @@ def value(setting: Any) -> str:
     return f"{setting:,}" if isinstance(setting, int) and not isinstance(setting, bool) else str(setting)
 
 
+def plain_value(found: Any) -> str:
+    """A number, a text, or several of them, in a cell."""
+    if isinstance(found, list | tuple):
+        return ", ".join(map(str, found)) or "–"
+    if isinstance(found, float):
+        return f"{found:,.4g}"
+    return "–" if found is None or found == "" else value(found)
+
+
+def cell(found: Any) -> Any:
+    """A value for a table: lists as one text, everything else as it is."""
+    return ", ".join(map(str, found)) if isinstance(found, list | tuple) else found
+
+
 def foreign(setting: Any) -> str:
     """A value that is none of the choices there are on this server."""
     return f"{value(setting)} (not there)"

@@ -13,6 +13,14 @@ from store.database import Store
 from store.errors import ExportError
 from store.selection import Selection
 
+EXTENSIONS: dict[str, str] = {
+    "alpaca": "json",
+    "csv": "csv",
+    "parquet": "parquet",
+    "openai_parquet": "parquet",
+    **dict.fromkeys(("jsonl", "self_instruct", "sharegpt", "openai", "prompt_completion"), "jsonl"),
+    **dict.fromkeys(get_args(folder.Kind), "zip"),
+}
 FORMATS: tuple[str, ...] = (*get_args(exports.Format), *get_args(folder.Kind))
 
 

@@ -1,0 +1,40 @@
+"""Pause, resume, cancel, one more iteration: each offered where it can act, on whichever screen shows a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from pages.ui import cards, shell
+from sedi_engine.service import Service
+
+WAITING = ("paused", "interrupted", "waiting_for_review")
+
+
+def controls(service: Service, run_id: str, status: str, page: str) -> None:
+    """The four buttons of a run."""
+    manager, alive = service.manager, shell.is_alive(status)
+    with st.container(horizontal=True, key=f"{page}_controls"):
+        if _button(page, "Pause", "pause", "pause", alive):
+            _ask(manager.pause, run_id, "pausing")
+        if _button(page, "Resume", "resume", "play_arrow", not alive and status != "completed"):
+            _ask(manager.resume, run_id)
+        if _button(page, "Cancel", "cancel", "stop", alive or status in WAITING):
+            _ask(manager.cancel, run_id, "cancelling" if alive else "")
+        if _button(page, "One more iteration", "next", "add", status == "completed"):
+            _ask(manager.resume, run_id, "", 1)
+    asked_run, asked = st.session_state.get("asked", ("", ""))
+    if alive and asked and asked_run == run_id:
+        st.caption(f"{asked.capitalize()} … calls in flight come back first, so that nothing paid for is lost.")
+
+
+def _button(page: str, label: str, noun: str, icon: str, possible: bool) -> bool:
+    return st.button(label, icon=f":material/{icon}:", key=f"{page}_{noun}", disabled=not possible)
+
+
+def _ask(action: Any, run_id: str, asked: str = "", *more: Any) -> None:
+    """Do what a button says, and draw the page anew with what came of it."""
+    cards.attempt(action, run_id, *more)
+    st.session_state["asked"] = (run_id, asked)
+    st.rerun()
