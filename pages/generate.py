@@ -38,7 +38,8 @@ def new_run() -> None:
             _estimate(config)
         connection.show(service, config)
         if said := licences.sentences(config):
-            cards.card("\n".join(said), colour="blue", title="Licences", key=f"{PAGE}_licences")
+            with st.container(key=f"{PAGE}_licences"):
+                st.text("\n".join(said))
         start(config)
 
 

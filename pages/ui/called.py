@@ -49,13 +49,18 @@ def show(service: Service, run_id: str | None) -> None:
         page = st.number_input("Page", 1, pages, key="runs_calls_page", width=160) if pages > 1 else 1
         rows = service.store.read(probes.calls, run_id, PAGE_ROWS, PAGE_ROWS * (int(page) - 1), None, failed)
         st.text(f"{words.count(total)} calls, newest first, {PAGE_ROWS} a page")
-        shown = [{**row, "cost": words.usd(row["cost_usd"]), "error": row["error"] or ""} for row in rows]
+        shown = [_row(row) for row in rows]
         sizes = {"latency_s": number(80, format="%.2f"), "error": text(260), "prompt_version": text(190)}
         table(shown, COLUMNS, "runs_calls_table", height=280, **sizes)
         place = st.selectbox(
             "Call", range(len(rows)), format_func=lambda at: _label(rows[at]), key="runs_call", width=430
         )
         _one(service, run_id, rows[place])
+
+
+def _row(row: Mapping[str, Any]) -> dict[str, Any]:
+    position = row["position"] if row["stage"] == "output" else None
+    return {**row, "position": position, "cost": words.usd(row["cost_usd"]), "error": row["error"] or ""}
 
 
 def _label(row: Mapping[str, Any]) -> str:

@@ -39,9 +39,11 @@ def show(service: Service, run_id: str | None) -> None:
             cards.notice()
             return
         _show(found)
-        for column, pair in zip(st.columns(2, gap="medium"), ((first, second), (second, first)), strict=True):
-            with column:
-                _only(service, *pair)
+        left, right = st.columns(2, gap="medium")
+        with left:
+            _only(service, first, second, "runs_only_first")
+        with right:
+            _only(service, second, first, "runs_only_second")
 
 
 def _show(found: Mapping[str, Any]) -> None:
@@ -49,11 +51,11 @@ def _show(found: Mapping[str, Any]) -> None:
     with left:
         _pairs("Settings that differ", found["settings"], "runs_compare_settings", found)
         _pairs("Where they ran", found["provenance"], "runs_compare_provenance", found)
-    with right:
-        _pairs("Figures", found["figures"], "runs_compare_figures", found)
         st.text("Exportable examples")
         rows = [{"count": label, "rows": words.count(found["data"][name])} for name, label in COUNTED.items()]
         table(rows, {"count": "count", "rows": "rows"}, "runs_compare_data")
+    with right:
+        _pairs("Figures", found["figures"], "runs_compare_figures", found)
 
 
 def _pairs(title: str, pairs: Mapping[str, Sequence[Any]], key: str, found: Mapping[str, Any]) -> None:
@@ -68,8 +70,8 @@ def _pairs(title: str, pairs: Mapping[str, Sequence[Any]], key: str, found: Mapp
     table(rows, {"what": "", "first": found["first"], "second": found["second"]}, key, what=text(200))
 
 
-def _only(service: Service, first: str, second: str) -> None:
+def _only(service: Service, first: str, second: str, key: str) -> None:
     rows = service.store.read(history.only_in, first, second, ROWS)
     st.text(f"Only in {first}" + (f", the first {ROWS}" if len(rows) == ROWS else ""))
     columns = {name: name for name in ("instruction", "input", "output", "iteration")}
-    table(rows, columns, f"runs_only_{'first' if first > second else 'second'}", height=260)
+    table(rows, columns, key, height=260, instruction=text(260), output=text(220))

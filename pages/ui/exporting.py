@@ -65,19 +65,19 @@ def show(service: Service, run_id: str | None) -> None:
 
 def _filter(service: Service, run_id: str, what: str) -> dict[str, Any]:
     """The conditions as they stand; seeds know the search alone."""
-    columns = st.columns([3, 2, 3, 2, 2], gap="small")
+    columns = st.columns([3, 2, 2, 2, 3] if what == "candidates" else [3, 2, 2, 5], gap="small")
     found: dict[str, Any] = {"search": columns[0].text_input("Search", key="runs_export_search")}
     if what == "seeds":
         return found
     if what == "candidates":
-        found["verdict"] = columns[1].selectbox(
+        found["verdict"] = columns[3].selectbox(
             "Verdict", (None, "kept", "dropped"), format_func=_any, key="runs_verdict"
         )
-        found["reasons"] = columns[2].multiselect("Drop reason", get_args(DropReason), key="runs_reasons")
+        found["reasons"] = columns[4].multiselect("Drop reason", get_args(DropReason), key="runs_reasons")
     summary = service.store.read(views.overview, run_id)
     windows = range(1, summary["iteration"] + 2)
-    found["iterations"] = columns[3].multiselect("Iteration", windows, key="runs_iterations")
-    flags = columns[4].selectbox("Flags", (None, "without", *get_args(Flag)), format_func=_flag, key="runs_flags")
+    found["iterations"] = columns[1].multiselect("Iteration", windows, key="runs_iterations")
+    flags = columns[2].selectbox("Flags", (None, "without", *get_args(Flag)), format_func=_flag, key="runs_flags")
     if flags == "without":
         found["without_flags"] = True
     elif flags:

@@ -18,6 +18,7 @@ GENERATING = 0.7
 FEED = {
     "verdict": "verdict",
     "reason": "reason",
+    "flags": "flags",
     "instruction": "instruction",
     "output": "output",
     "max_rouge_l": "max ROUGE-L",
@@ -124,12 +125,13 @@ def feed(store: Store, summary: Mapping[str, Any]) -> None:
         return
     st.caption(f"The newest {len(rows):,} of {summary['parsed']:,} parsed; at most {FEED_ROWS} are shown.")
     table(
-        rows,
+        [{**row, "flags": words.cell(row["flags"])} for row in rows],
         FEED,
         "generate_feed",
         height=420,
         verdict=text(70, pinned=True),
         reason=text(90),
+        flags=text(80),
         instruction=text(320),
         output=text(260),
         max_rouge_l=number(95, format="%.3f", help="Exact where at least 0.5."),

@@ -19,7 +19,7 @@ SECTIONS = ("History", "Compare", "Spend", "Import", "Export", "Templates", "Cal
 
 def rows(app, key: str) -> list[dict]:
     frame = next(node for node in app.get_by_key(key) if node.type == "dataframe").value
-    return json.loads(frame.to_json(orient="records"))
+    return json.loads(frame.to_json(orient="records", date_format="iso"))
 
 
 def said(app) -> str:
