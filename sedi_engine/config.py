@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -279,6 +280,9 @@ class RunConfig(Section):
             generator.kind == "endpoint" and not generator.base_url,
             "generator.kind is endpoint, but generator.base_url is empty; give the server's address with /v1",
         )
+        if generator.kind == "endpoint" and generator.base_url:
+            fault = _address_fault(generator.base_url)
+            yield fault is not None, f"generator.base_url {fault}; give the server's address as https://HOST/v1"
         yield (
             generator.kind == "embedded" and generator.prompt_form == "whole_task",
             "generator.prompt_form whole_task is not offered for the embedded model, which is too small for it; "
@@ -391,6 +395,24 @@ def _in_words(error: ValidationError) -> tuple[str, str]:
     shown = given if len(given) <= SHOWN_VALUE else f"{given[:SHOWN_VALUE]}…"
     allowed = dict.fromkeys(_allowed(fault["msg"]) for fault in faults if _names(fault) == names)
     return f"{'.'.join(names)} is {shown}, but should be {' or '.join(allowed)}.", "Change it and start again."
+
+
+def _address_fault(address: str) -> str | None:
+    """What is wrong with an endpoint's address, in words that never repeat a password; None where nothing is."""
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:
+        return "is no address"
+    if "@" in parts.netloc:
+        return "holds a user name or a password, which would be stored; name a key in generator.api_key_env instead"
+    if "\\" in address:
+        return "holds a backslash"
+    if parts.query or parts.fragment:
+        return "goes on after a ? or #, where keys lie"
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        return f"is {address[:SHOWN_VALUE]!r}, which is no http address with a host"
+    return None
 
 
 def _names(fault: Mapping[str, Any]) -> list[str]:

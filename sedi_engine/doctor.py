@@ -8,7 +8,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from sedi_engine import models, provenance
+from sedi_engine import keys, models, prices, provenance
 from sedi_engine.errors import StudioError
 from sedi_engine.owner import Remote
 from store.connection import connect
@@ -28,7 +28,8 @@ class Finding:
 
 def examine(folder: Path, port: int) -> list[Finding]:
     """Look at everything a run and the dashboard need; changes nothing but for the probe of the store's lock."""
-    return [_versions(), _device(), _weights(), _store(folder), _port(port), _disk(folder), _licences()]
+    found = [_versions(), _device(), _weights(), _store(folder), _port(port), _disk(folder)]
+    return [*found, _keys(), _prices(folder), _licences()]
 
 
 def show(findings: list[Finding]) -> None:
@@ -96,6 +97,32 @@ def _disk(folder: Path) -> Finding:
     ok = free >= NEEDED_FREE_BYTES and os.access(there, os.W_OK)
     step = "" if ok else "Free some space or make the folder writable, or name another with --store DIR."
     return Finding("disk", ok, f"{free / 1e9:.1f} GB free at {there}", step)
+
+
+def _keys() -> Finding:
+    """Names alone: what pages may use, and for whom."""
+    try:
+        listed = keys.allow_list()
+    except StudioError as error:
+        return Finding("keys", False, error.message, error.next_step)
+    return Finding("keys", True, "; ".join(f"{one.name} {_set(one)} for {one.origin}" for one in listed.values()))
+
+
+def _set(one: keys.Allowed) -> str:
+    return "is set" if one.key else "is not set"
+
+
+def _prices(folder: Path) -> Finding:
+    try:
+        return Finding("prices", True, _known_prices(folder))
+    except StudioError as error:
+        return Finding("prices", False, error.message, error.next_step)
+
+
+def _known_prices(folder: Path) -> str:
+    shipped, own = prices.shipped(), prices.own(folder)
+    newest = max(price.since for price in (*shipped, *own))
+    return f"{len(shipped)} shipped, {len(own)} of the data folder, the newest from {newest}"
 
 
 def _licences() -> Finding:

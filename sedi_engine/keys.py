@@ -17,6 +17,7 @@ any host. The list is OPENAI_API_KEY for https://api.openai.com, and beyond it w
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ from sedi_engine.errors import ConfigError
 
 LIST_VARIABLE = "SEDI_KEYS"
 BUILT_IN = {"OPENAI_API_KEY": "https://api.openai.com"}
+AMBIGUOUS = re.compile(r"[@\\\s\x00-\x1f\x7f]")
 PORTS = {"https": 443, "http": 80}
 ROOT = Path(__file__).parents[1]
 
@@ -83,7 +85,9 @@ def allow_list() -> dict[str, Allowed]:
 
 
 def origin(address: str) -> str:
-    """Scheme, host and port of an address in one form; empty for what is no http address."""
+    """Scheme, host and port of an address in one form; empty for what is none, or what parsers read differently."""
+    if AMBIGUOUS.search(address.strip()):
+        return ""
     try:
         parts = urlsplit(address.strip())
         port = parts.port or PORTS[parts.scheme]

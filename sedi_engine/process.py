@@ -19,7 +19,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sedi_engine import paths
+from sedi_engine import keys, paths
+from sedi_engine.errors import ConfigError
 from store.events import Event, read_event
 
 PR_SET_PDEATHSIG = 1
@@ -85,7 +86,7 @@ def spawn(module: str, *arguments: str, log: Path) -> subprocess.Popen[bytes]:
             stdout=subprocess.PIPE,
             stderr=errors,
             cwd=Path(__file__).parents[1],
-            env={**os.environ, **_quiet_environment()},
+            env={**_without_keys(), **_quiet_environment()},
             start_new_session=True,
             preexec_fn=_tie_to_owner if sys.platform == "linux" else None,
         )
@@ -96,6 +97,20 @@ def _read(line: bytes) -> Event | None:
         return read_event(line)
     except ValidationError:
         return None  # only a line torn by a kill can be malformed; what it said is in the journal
+
+
+def _without_keys() -> dict[str, str]:
+    """The environment less the endpoints' keys: a worker gets the one it needs on its standard input."""
+    try:
+        known = set(keys.allow_list())
+    except ConfigError:  # a list that cannot be read allows nothing; who starts a run with a key is told
+        known = set()
+    return {name: value for name, value in os.environ.items() if name not in known and not _of_openai(name)}
+
+
+def _of_openai(name: str) -> bool:
+    """The client library would take organisation, project and headers from these, and send them to any host."""
+    return name.startswith("OPENAI_") or name == keys.LIST_VARIABLE
 
 
 def _quiet_environment() -> dict[str, str]:

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from sedi_engine import spec
+from sedi_engine.config import RunConfig
 from sedi_engine.owner import OWNER_FILE
 from tests.commands import Running, last_json, record_stream, sedi
 from tests.tiny_model import save_tiny_model
 
 SUMMARY = """run_id status asked parsed failed surplus kept dropped calls calls_failed prompt_tokens completion_tokens
 cost_usd batches steps promoted evicted seeds_active failed_by_cause""".split()
-COMMANDS = "up doctor weights run resume pause cancel runs filter compose export".split()
+COMMANDS = "up doctor weights run resume pause cancel runs compare presets filter compose export import".split()
 
 
 def streamed(path: Path, *settings: str) -> list[str]:
@@ -175,5 +177,40 @@ def test_a_store_whose_place_is_a_file_is_told(tmp_path: Path, stream: Path) -> 
 
 def test_doctor_says_what_to_do(folder: Path, tmp_path: Path) -> None:
     found = json.loads(sedi("doctor", "--store", folder, "--json", expect=None).stdout)
-    assert [one["subject"] for one in found] == ["versions", "device", "weights", "store", "port", "disk", "licences"]
+    assert [one["subject"] for one in found] == ("versions device weights store port disk keys prices licences".split())
     assert all(one["ok"] or one["next_step"] for one in found)
+
+
+def test_a_spec_runs_as_the_dashboard_saved_it_and_with_settings_over_it(stream: Path, folder: Path) -> None:
+    dotted = dict(pair.split("=") for pair in streamed(stream, "filter.threshold=0.6")[1::2])
+    config = RunConfig.load("quick", {**dotted, "filter.threshold": 0.6})
+    saved = spec.save(folder, "mine", config, "for a test")
+    listed = {row["name"]: row for row in json.loads(sedi("presets", "--store", folder, "--json").stdout)}
+    assert (listed["mine"]["saved"], listed["quick"]["saved"]) == (True, False)
+    from_file = last_json(sedi("run", saved, "--store", folder, "--json"))
+    by_name = last_json(sedi("run", "--preset", "mine", "--set", "filter.threshold=0.9", "--store", folder, "--json"))
+    found = json.loads(sedi("compare", from_file["run_id"], by_name["run_id"], "--store", folder, "--json").stdout)
+    assert found["settings"] == {"filter.threshold": [0.6, 0.9]}
+    assert found["figures"]["kept"] == [from_file["kept"], by_name["kept"]]
+    assert found["data"]["first"] == from_file["kept"] <= found["data"]["second"] == by_name["kept"]
+    assert found["data"]["same_task"] <= from_file["kept"]
+    printed = folder / "printed.toml"
+    printed.write_text(sedi("presets", "mine", "--store", folder).stdout)
+    assert spec.load(printed).dotted() == {**config.dotted(), "preset": "printed"}
+    sedi("presets", "mine", "--delete", "--store", folder)
+    assert "no preset" in sedi("run", "--preset", "mine", "--store", folder, expect=2).stderr
+    assert "Both a spec" in sedi("run", printed, "--preset", "quick", "--store", folder, expect=2).stderr
+
+
+def test_a_dry_run_says_what_it_would_take_and_starts_nothing(folder: Path) -> None:
+    done = sedi("run", "--preset", "paper", "--dry-run", "--store", folder, "--json")
+    found = last_json(done)
+    assert 0 < found["cost_usd"]["low"] < found["cost_usd"]["likely"] < found["cost_usd"]["high"]
+    assert "Llama 3" in done.stderr and "OpenAI" in done.stderr
+    assert json.loads(sedi("runs", "--store", folder, "--json").stdout) == []
+
+
+def test_a_run_is_not_compared_with_itself_or_with_none(stream: Path, folder: Path) -> None:
+    run_id = last_json(sedi("run", *streamed(stream), "--store", folder, "--json"))["run_id"]
+    assert "with itself" in sedi("compare", run_id, run_id, "--store", folder, expect=2).stderr
+    assert "no run 'gone'" in sedi("compare", run_id, "gone", "--store", folder, expect=2).stderr
