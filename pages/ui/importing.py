@@ -11,7 +11,7 @@ import streamlit as st
 
 from pages.ui import cards, shell, words
 from pages.ui.tables import number, table, text
-from sedi_engine.imports.formats import PARTS, FormatName, guess_columns
+from sedi_engine.imports.formats import PARTS, guess_columns
 from sedi_engine.imports.job import HEAD_BYTES, preview
 from sedi_engine.service import Service
 from store import imports
@@ -24,8 +24,9 @@ TARGETS = {
     "reference": "Reference: shown on the diversity map",
     "stream": "Stream: recorded candidates, filtered and trained on in place of a model's replies",
 }
+RECOGNISED = "recognised"
 FORMS = {
-    None: "recognised by itself",
+    RECOGNISED: "recognised by itself",
     "self_instruct": "Self-Instruct",
     "alpaca": "Alpaca",
     "sharegpt": "ShareGPT",
@@ -66,8 +67,10 @@ def show(service: Service, _run_id: str | None) -> None:
                 "Import", type="primary", icon=":material/upload:", key="runs_import_start"
             ):
                 file.seek(0)
-                named = None if form == "columns" else form
-                cards.attempt(service.imports.start, file, file.name, target, shell.decided_by(), named, mapping)
+                named = None if form in (RECOGNISED, "columns") else form
+                start, by = service.imports.start, shell.decided_by()
+                if import_id := cards.attempt(start, file, file.name, target, by, named, mapping):
+                    st.session_state["runs_import_chosen"] = import_id
                 st.rerun()
         else:
             right.caption("Nothing is stored before you press Import. What is in the library already is left out.")
@@ -75,14 +78,15 @@ def show(service: Service, _run_id: str | None) -> None:
         st.fragment(_listed, run_every=POLL_S if going else None)(service, going)
 
 
-def _look(file: BinaryIO, form: FormatName | None) -> dict[str, str] | None:
+def _look(file: BinaryIO, form: str) -> dict[str, str] | None:
     """The first tasks as they would be read, and the columns that they come from; None where it cannot be read."""
     file.seek(0)
     head = file.read(HEAD_BYTES)
     by_column = form == "columns"
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            seen = preview(head, "", None if by_column else form, {}, Path(scratch))
+            named = None if form in (RECOGNISED, "columns") else form
+            seen = preview(head, "", named, {}, Path(scratch))
             mapping = _columns(seen["columns"]) if by_column else {}
             if mapping:
                 seen = preview(head, "", None, mapping, Path(scratch))
