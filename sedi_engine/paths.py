@@ -30,6 +30,11 @@ def journal(folder: Path, run_id: str) -> Path:
     return run_folder(folder, run_id) / "replies.jsonl"
 
 
+def batches(folder: Path, run_id: str) -> Path:
+    """What a run sent through the provider's batch API."""
+    return run_folder(folder, run_id) / "batches.jsonl"
+
+
 def stream(folder: Path, run_id: str) -> Path:
     """The recorded candidates of a run, as they were when it started."""
     return run_folder(folder, run_id) / "stream.jsonl"

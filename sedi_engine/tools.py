@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from sedi_engine import models, paths
 from sedi_engine.config import RunConfig
+from sedi_engine.generator.batch import BatchClient
 from sedi_engine.generator.client import Client
 from sedi_engine.generator.embedded import EmbeddedServer, usable_threads
 from sedi_engine.generator.stream import Stream, StreamClient, read_stream
@@ -56,13 +57,17 @@ class Tools:
             base_url, key = server.base_url, server.api_key
         else:
             base_url, key = generator.base_url or "", self.key
-        client = Client(
-            base_url,
-            generator.model,
-            api_key=key,
-            timeout_s=generator.timeout_s,
-            max_concurrency=generator.max_concurrency,
-        )
+        if generator.mode == "batch":
+            path = paths.batches(self.folder, run_id)
+            client: Client = BatchClient(path, base_url, generator.model, api_key=key, timeout_s=generator.timeout_s)
+        else:
+            client = Client(
+                base_url,
+                generator.model,
+                api_key=key,
+                timeout_s=generator.timeout_s,
+                max_concurrency=generator.max_concurrency,
+            )
         return await self._open.enter_async_context(client)
 
     def embedder(self) -> Embedder:

@@ -64,6 +64,10 @@ class Caller:
         """Whether replies may take hours, so that a run that is asked to stop does not wait for them."""
         return self._client.patient
 
+    async def abandon(self) -> None:
+        """Give up what is on its way, for the run was cancelled."""
+        await self._client.abandon()
+
     def sent_up_to(self) -> int:
         """The largest call index in the journal; -1 if there is none."""
         return self._answers.last_index
@@ -113,8 +117,9 @@ class Caller:
         for attempt in range(first + 1, first + self._config.generator.max_attempts):
             if not _worth_another(ask, reply):
                 break
-            if not self._client.patient:
-                await asyncio.sleep(_wait_s(attempt - first, reply.retry_after_s, ask.call.call_index))
+            # calls of one batch wait alike, so that they go out together again
+            salt = 0 if self._client.patient else ask.call.call_index
+            await asyncio.sleep(_wait_s(attempt - first, reply.retry_after_s, salt))
             again = self._reserve(ask, new_call=False)
             if again is None:
                 break

@@ -11,7 +11,7 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
@@ -31,6 +31,7 @@ SERVER_WORDS = 200
 NO_KEY = "none"
 OPENAI_HOST = "api.openai.com"
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+COMPLETIONS, CHAT = "/v1/completions", "/v1/chat/completions"
 LISTING = Request("completion", "", max_tokens=0, temperature=0.0)
 Result = TypeVar("Result")
 
@@ -80,6 +81,9 @@ class Client:
         """No reply outlives the connection."""
         return False
 
+    async def abandon(self) -> None:
+        """Nothing is left behind: who waits for a reply has it, or has let go of the connection."""
+
     async def send(self, request: Request, name: str = "") -> Reply:
         """One attempt. A failure is a Reply with an error; only cancellation is raised."""
         started = time.perf_counter()
@@ -98,12 +102,12 @@ class Client:
             async with asyncio.timeout(self._timeout_s):
                 return await work
         except (TimeoutError, openai.APITimeoutError):
-            failed = _failed("timeout", f"No reply within {self._timeout_s:g} s.", "unknown", retryable=True)
-            return salvage(bytes(received), request) or failed
+            late = failed("timeout", f"No reply within {self._timeout_s:g} s.", "unknown", retryable=True)
+            return salvage(bytes(received), request) or late
         except openai.APIStatusError as error:
             return self._turned_down(error.response, request)
         except UnreadableError as error:
-            return _failed(error.kind, f"{self.endpoint}: {error}", "unknown", retryable=error.retryable)
+            return failed(error.kind, f"{self.endpoint}: {error}", "unknown", retryable=error.retryable)
         except (openai.OpenAIError, httpx2.HTTPError) as error:
             return salvage(bytes(received), request) or self._unreachable(error)
         finally:
@@ -117,18 +121,20 @@ class Client:
         return read_models(raw.http_response.content)
 
     async def _body(self, request: Request) -> bytes:
-        model, sampling = request.model or self.model, _sampling(request)
-        if isinstance(request.prompt, str):
-            create = self._openai.completions.with_raw_response.create
-            raw = await create(model=model, prompt=request.prompt, max_tokens=request.max_tokens, **sampling)
-        else:
-            create_chat: Any = self._openai.chat.completions.with_raw_response.create
-            if request.schema and self._takes_schema:
-                sampling["response_format"] = response_format(request.schema)
-            messages = [{"role": role, "content": content} for role, content in request.prompt]
-            limit = {self._limit_name: request.max_tokens}
-            raw = await create_chat(model=model, messages=messages, **limit, **sampling)
+        url, parameters = self.parameters(request)
+        resource: Any = self._openai.completions if url == COMPLETIONS else self._openai.chat.completions
+        raw = await resource.with_raw_response.create(**parameters)
         return raw.http_response.content
+
+    def parameters(self, request: Request) -> tuple[str, dict[str, Any]]:
+        """The API's address for this request, and what is sent there."""
+        common = {"model": request.model or self.model, **_sampling(request)}
+        if isinstance(request.prompt, str):
+            return COMPLETIONS, {**common, "prompt": request.prompt, "max_tokens": request.max_tokens}
+        if request.schema and self._takes_schema:
+            common["response_format"] = response_format(request.schema)
+        messages = [{"role": role, "content": content} for role, content in request.prompt]
+        return CHAT, {**common, "messages": messages, self._limit_name: request.max_tokens}
 
     def _turned_down(self, response: httpx2.Response, request: Request) -> Reply:
         """The sentence for a status that is no success."""
@@ -136,25 +142,25 @@ class Client:
         words, code = self._server_words(response)
         if request.schema and self._takes_schema and status in (400, 415, 422, 501) and _about_schema(words):
             self._takes_schema = False
-            return _failed("schema", f"{where}: it takes no JSON schema, so it is left out.", retryable=True)
+            return failed("schema", f"{where}: it takes no JSON schema, so it is left out.", retryable=True)
         if 300 <= status < 400:
-            return _failed("address", f"{where}: it sends us elsewhere, which is not followed. Check the address.")
+            return failed("address", f"{where}: it sends us elsewhere, which is not followed. Check the address.")
         if status in (401, 403):
-            return _failed("key", f"{where}: it does not accept the key.")
+            return failed("key", f"{where}: it does not accept the key.")
         if code == "insufficient_quota":
-            return _failed("quota", f"{where}: the account has no quota left.")
+            return failed("quota", f"{where}: the account has no quota left.")
         if status == 404:
-            return _failed(
+            return failed(
                 "model", f"{where}: there is no model {request.model or self.model!r} at this address.{words}"
             )
         wait = {"retryable": True, "retry_after_s": _retry_after_s(response.headers)}
         if status == 429:
-            return _failed("rate", f"{where}: too many calls.", **wait)
+            return failed("rate", f"{where}: too many calls.", **wait)
         if status in (503, 529):
-            return _failed("overload", f"{where}: it has too much to do.{words}", **wait)
+            return failed("overload", f"{where}: it has too much to do.{words}", **wait)
         if status >= 500 or status in (408, 409):
-            return _failed("server", f"{where}.{words}", "unknown", **wait)
-        return _failed("request", f"{where}: it does not take this call.{words}")
+            return failed("server", f"{where}.{words}", "unknown", **wait)
+        return failed("request", f"{where}: it does not take this call.{words}")
 
     def _server_words(self, response: httpx2.Response) -> tuple[str, str | None]:
         """The server's own message, shortened and without the key, and its error code."""
@@ -171,13 +177,25 @@ class Client:
     def _unreachable(self, error: Exception) -> Reply:
         cause = error.__cause__ or error
         if isinstance(cause, httpx2.ConnectError | httpx2.UnsupportedProtocol):
-            return _failed("connection", f"{self.endpoint} cannot be reached{_why(cause)}.", retryable=True)
+            return failed("connection", f"{self.endpoint} cannot be reached{_why(cause)}.", retryable=True)
         text = f"The connection to {self.endpoint} broke off before the reply was complete."
-        return _failed("connection", text, "unknown", retryable=True)
+        return failed("connection", text, "unknown", retryable=True)
 
 
 # what has come of the reply that this task waits for: half of it may be all that ever comes
-_received: ContextVar[bytearray] = ContextVar("received")
+_received: ContextVar[bytearray | None] = ContextVar("received", default=None)
+_largest: ContextVar[float] = ContextVar("largest", default=LARGEST_REPLY_BYTES)
+
+
+@contextlib.contextmanager
+def reading_unbounded() -> Iterator[None]:
+    """For who reads an answer piece by piece and holds none of it: no bound on its size, no copy of it."""
+    largest, received = _largest.set(math.inf), _received.set(None)
+    try:
+        yield
+    finally:
+        _largest.reset(largest)
+        _received.reset(received)
 
 
 def response_format(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -223,10 +241,10 @@ class _Bounded(httpx2.AsyncByteStream):
         total = 0
         async for chunk in self._stream:
             total += len(chunk)
-            if total > LARGEST_REPLY_BYTES:
+            if total > _largest.get():
                 megabytes = LARGEST_REPLY_BYTES // 1024**2
                 raise UnreadableError(f"The reply is larger than {megabytes} MB.", retryable=False)
-            received = _received.get(None)
+            received = _received.get()
             if received is not None:
                 received.extend(chunk)
             yield chunk
@@ -242,7 +260,7 @@ async def _bound(response: httpx2.Response) -> None:
     response.stream = _Bounded(response.stream)
 
 
-def _failed(
+def failed(
     kind: ErrorKind,
     sentence: str,
     usage: Literal["unknown", "none"] = "none",
@@ -250,6 +268,7 @@ def _failed(
     retryable: bool = False,
     retry_after_s: float | None = None,
 ) -> Reply:
+    """A reply that says in a sentence what went wrong."""
     return Reply(error=sentence, error_kind=kind, usage_source=usage, retryable=retryable, retry_after_s=retry_after_s)
 
 

@@ -102,6 +102,9 @@ class Sender(Protocol):
     def patient(self) -> bool:
         """Whether replies may take hours: then a run that is asked to stop does not wait for them."""
 
+    async def abandon(self) -> None:
+        """Give up what is on its way, for the run was cancelled."""
+
     async def send(self, request: Request, name: str) -> Reply:
         """One attempt. `name` is unique to it in its run and the same after a restart."""
 

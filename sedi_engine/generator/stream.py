@@ -54,6 +54,9 @@ class StreamClient:
         """Nothing is ever on its way."""
         return False
 
+    async def abandon(self) -> None:
+        """Nothing is ever on its way."""
+
     async def send(self, request: Request, name: str = "") -> Reply:
         """The recorded reply, at no cost."""
         recorded = self._stream.reply(int(str(request.prompt)), self._tasks_per_call)

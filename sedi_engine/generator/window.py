@@ -88,7 +88,7 @@ class Window:
         """Generate and judge until the window closes; None when it was asked to stop before."""
         self._take_up()
         try:
-            while True:
+            while not (self._stop.requested and self._caller.patient):
                 self._collect()
                 if outcome := self._closed():
                     return outcome
@@ -99,6 +99,7 @@ class Window:
                     return self._ran_dry()
                 idle = flying and not progressed and not self._ready()
                 await (_first_of(flying) if idle else asyncio.sleep(0))
+            return None
         finally:
             await self._drain()
 
@@ -170,7 +171,8 @@ class Window:
             return 1
         prior = EXPECTED_KEPT_SHARE * self._config.generator.tasks_per_call
         per_call = (self._kept_here + prior) / (self._judged_here + 1)
-        return min(self._config.generator.max_concurrency, math.ceil(room / max(per_call, 0.5)))
+        needed = math.ceil(room / max(per_call, 0.5))
+        return needed if self._caller.patient else min(self._config.generator.max_concurrency, needed)
 
     def _judge_next(self) -> bool:
         """Judge the next reply if it is there and the window has room for it."""
@@ -270,8 +272,14 @@ class Window:
         return whole, judgement
 
     async def _drain(self) -> None:
-        """Calls in flight are paid for: wait until each is in the journal."""
-        if flying := self._flying():
+        """Calls in flight are paid for: wait until each is in the journal. What may take hours is found again later."""
+        flying = self._flying()
+        if self._stop.requested and self._caller.patient:
+            if self._stop.requested == "cancelled":
+                await self._caller.abandon()
+            for task in flying:
+                task.cancel()
+        if flying:
             await asyncio.wait(flying)
 
     def _candidate_id(self, call_index: int, position: int) -> str:
