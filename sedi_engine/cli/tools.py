@@ -74,3 +74,36 @@ def bench_filter(
 
     with errors_in_words():
         say(measure.run(tuple(sizes or measure.SIZES), data=data), as_json)
+
+
+@bench.command("endpoint")
+def bench_endpoint(
+    calls: Annotated[int, typer.Option(min=50, help="Calls of each client.")] = 1500, as_json: JsonOption = False
+) -> None:
+    """Replies a second through our client beside a bare one that knows the endpoint's capacity; calls wasted on 429."""
+    from sedi_engine.bench import endpoint as measure
+
+    with errors_in_words():
+        say(measure.run(calls), as_json)
+
+
+@bench.command("import")
+def bench_import(
+    rows: Annotated[int, typer.Option(min=100, help="Tasks in the file.")] = 100_000, as_json: JsonOption = False
+) -> None:
+    """Rows a second of an import beside Python's json alone, its memory, and how long a page waits meanwhile."""
+    from sedi_engine.bench import data as measure
+
+    with errors_in_words():
+        say(measure.run_import(rows), as_json)
+
+
+@bench.command("export")
+def bench_export(
+    rows: Annotated[int, typer.Option(min=100, help="Examples in the run.")] = 100_000, as_json: JsonOption = False
+) -> None:
+    """Rows a second of each form of export beside Python's json alone, and what memory grows by."""
+    from sedi_engine.bench import data as measure
+
+    with errors_in_words():
+        say(measure.run_export(rows), as_json)

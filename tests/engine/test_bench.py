@@ -1,0 +1,26 @@
+"""The benchmarks run, in small, and their counts are what they should be; their timings are for people to read."""
+
+from __future__ import annotations
+
+from tests.commands import last_json, sedi
+
+
+def test_the_endpoint_is_measured_beside_a_bare_client() -> None:
+    found = last_json(sedi("bench", "endpoint", "--calls", 80, "--json"))
+    assert (found["calls"], found["capacity_per_s"]) == (80, 64)
+    assert found["ratio_to_bare"] == found["ours_per_s"] / found["bare_per_s"] > 0
+    assert 0 <= found["wasted_share"] < 1
+
+
+def test_an_import_is_measured_with_what_others_wait() -> None:
+    found = last_json(sedi("bench", "import", "--rows", 500, "--json"))
+    assert (found["rows"], found["taken"]) == (500, 500)
+    assert found["reads"] > 0
+    assert found["reader_mb"] > 0
+
+
+def test_every_form_of_export_is_measured() -> None:
+    found = last_json(sedi("bench", "export", "--rows", 500, "--json"))
+    forms = {name: figures for name, figures in found.items() if isinstance(figures, dict)}
+    assert set(forms) == {"alpaca", "jsonl", "csv", "parquet", "openai", "hf"}
+    assert all(figures["rows_per_s"] > 0 for figures in forms.values())
