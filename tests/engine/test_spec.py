@@ -20,7 +20,9 @@ CHANGED = st.fixed_dictionaries(
     {},
     optional={
         "generator.model": WORDS.filter(bool),
-        "generator.base_url": WORDS.filter(bool),
+        "generator.base_url": st.from_regex(
+            r"https?://[a-z]{1,9}(:[1-9][0-9]{1,3})?(/[a-z0-9]{0,9}){0,3}", fullmatch=True
+        ),
         "generator.price_in_usd_per_mtok": st.none() | st.floats(0, 1e6),
         "seeds.active": st.just("all") | st.integers(32, 10**6),
         "filter.threshold": st.floats(0, 1, exclude_min=True),
