@@ -33,10 +33,11 @@ class Pace:
 
     def __init__(self, most: int, *, fixed: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
         self._most, self._fixed, self._clock = most, fixed, clock
-        self._limit = float(most if fixed else min(FIRST_LIMIT, most))
-        self._ceiling = float(most)
+        self._limit = most if fixed else min(FIRST_LIMIT, most)
+        self._ceiling = most
         self._rounds = ROUNDS_BEFORE_TRYING
-        self._successes = 0
+        self._successes_here = 0  # since the ceiling moved
+        self._successes = 0  # since a call was turned down
         self._generation = 0
         self._not_before = 0.0
         self._in_flight = 0
@@ -45,7 +46,7 @@ class Pace:
     @property
     def limit(self) -> int:
         """Calls that may be in flight now."""
-        return int(self._limit)
+        return self._limit
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[Place]:
@@ -68,13 +69,14 @@ class Pace:
     def succeeded(self) -> None:
         """A reply came: earn a little more, if what there is was used."""
         self._successes += 1
-        if self._fixed or self._in_flight < self.limit or self._limit >= self._most:
+        self._successes_here += 1
+        if self._fixed or self._in_flight < self._limit or self._limit >= self._most:
             return
-        if self._limit + 1 <= self._ceiling:
+        if self._limit < self._ceiling:
             self._limit += 1
-        elif self._successes >= self._rounds * self._limit:
-            self._successes = 0
-            self._ceiling = self._limit = min(self._limit + 1, float(self._most))
+        elif self._successes_here >= self._rounds * self._limit:
+            self._successes_here = 0
+            self._ceiling = self._limit = self._limit + 1
 
     def overloaded(self, place: Place, retry_after_s: float | None) -> None:
         """The server turned a call down: halve, once for all that were sent before, and wait as long as it asks."""
@@ -84,16 +86,16 @@ class Pace:
             return
         if place.generation != self._generation:
             if place.generation == self._generation - 1 and self._successes == 0:
-                self._ceiling = max(1.0, min(self._ceiling, place.level - 1))
+                self._ceiling = max(1, min(self._ceiling, place.level - 1))
             return
         soon = self._generation > 0 and self._successes < SOON_ROUNDS * self._limit
         tried = not soon and place.level > self._ceiling - 1
         self._rounds = min(MOST_ROUNDS, 2 * self._rounds) if tried else ROUNDS_BEFORE_TRYING
-        known = self._ceiling * SINKS_TO if soon else self._ceiling
-        self._ceiling = max(1.0, min(known, place.level - 1))
-        self._limit = max(1.0, self._limit / 2)
+        known = int(self._ceiling * SINKS_TO) if soon else self._ceiling
+        self._ceiling = max(1, min(known, place.level - 1))
+        self._limit = max(1, self._limit // 2)
         self._generation += 1
-        self._successes = 0
+        self._successes = self._successes_here = 0
 
     def _wait_s(self) -> float | None:
         """None to go on; else seconds to wait, 0 for as long as it takes until something changes."""
