@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sedi_engine import bringing_in, exports, prompting
+from sedi_engine import bringing_in, exports, prompting, replay
 from sedi_engine.comparing import compare
 from sedi_engine.config import RunConfig
 from sedi_engine.errors import InputError, StudioError
@@ -76,6 +76,10 @@ def commands(service: Service) -> dict[str, Callable[..., Any]]:
         manager.get(wanted.run_id)
         return exports.export(store, wanted, file_format, Path(out), lineage)
 
+    def replayed(run_id: str, threshold: float) -> dict[str, Any]:
+        manager.get(run_id)
+        return {"run_id": run_id, **replay.of_run(store, run_id, threshold).summary()}
+
     return {
         **prompting.commands(store, manager, service.prober),
         **bringing_in.commands(store, service.imports),
@@ -88,6 +92,7 @@ def commands(service: Service) -> dict[str, Callable[..., Any]]:
         "runs": all_runs,
         "compare": lambda first, second: compare(store, first, second),
         "estimate": lambda config: asdict(service.estimate(RunConfig.model_validate(config))),
+        "replay": replayed,
         "spend": lambda by: store.read(spend.spend, by),
         "export": export,
         "export_adapter": lambda run_id, out: export_adapter(store, run_id, Path(out)),

@@ -16,9 +16,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Literal
+from typing import Any, Literal
 
+from sedi_engine.errors import InputError
 from sedi_engine.filters.rouge import RougeIndex, Tokenizer
+from store import replays, views
+from store.database import Store
 from store.replays import LoggedCall, LoggedCandidate, ReplayLog
 
 NEVER_DROPS = 1.0
@@ -28,9 +31,10 @@ NEVER_DROPS = 1.0
 class ReplayedCall:
     """One call at the replayed threshold: candidates it gave, how many passed similarity, how many were kept.
 
-    In staged form its tokens (of completion) and money are those of its list and of the outputs of what passed.
+    In staged form its calls, tokens (of completion) and money are those of its list and of the outputs of what passed.
     """
 
+    calls: int
     judged: int
     passed: int
     kept: int
@@ -54,6 +58,27 @@ class Replay:
         """Candidates kept."""
         return len(self.kept_ids)
 
+    @property
+    def cost_usd(self) -> float | None:
+        """What all calls had cost; None when a price is unknown."""
+        return _sum(call.cost_usd for call in self.calls)
+
+    def summary(self) -> dict[str, Any]:
+        """Counts and cost, whole and per 1,000 kept (None while nothing is kept)."""
+        calls = sum(call.calls for call in self.calls)
+        return {
+            "threshold": self.threshold,
+            "exact": self.exact,
+            "judged": sum(call.judged for call in self.calls),
+            "kept": self.kept,
+            "dropped_similar": self.dropped_similar,
+            "calls": calls,
+            "completion_tokens": sum(call.completion_tokens for call in self.calls),
+            "cost_usd": self.cost_usd,
+            "calls_per_1000_kept": _per(1000 * calls, self.kept),
+            "cost_usd_per_1000_kept": None if self.cost_usd is None else _per(1000 * self.cost_usd, self.kept),
+        }
+
 
 def replay(log: ReplayLog, threshold: float, run_threshold: float, tokenizer: Tokenizer) -> Replay:
     """Judge a log again at `threshold`, in (0, 1]; a candidate with a larger ROUGE-L F1 to the pool is dropped.
@@ -76,6 +101,16 @@ def replay(log: ReplayLog, threshold: float, run_threshold: float, tokenizer: To
     return Replay(threshold, exact, tuple(kept_ids), similar, len(log.seed_instructions), tuple(calls))
 
 
+def of_run(store: Store, run_id: str, threshold: float) -> Replay:
+    """A run of the store at another threshold; raises InputError for a threshold that is none."""
+    if not 0 < threshold <= 1:
+        raise InputError(f"The threshold is {threshold:g}.", "Give one above 0 and at most 1, for example 0.7.")
+    settings = store.read(views.settings, run_id)
+    assert settings is not None
+    log = store.read(replays.rows_for_replay, run_id)
+    return replay(log, threshold, settings["filter"]["threshold"], settings["filter"]["tokenizer"])
+
+
 def _reaches_similarity(call: LoggedCall, candidate: LoggedCandidate) -> bool:
     if candidate.stage == "output":
         return call.stage == "instruction"
@@ -93,6 +128,7 @@ def _passes(pool: RougeIndex, instruction: str, threshold: float) -> bool:
 
 def _priced(call: LoggedCall, passed: Sequence[LoggedCandidate], kept: int) -> ReplayedCall:
     return ReplayedCall(
+        1 + (len(passed) if call.stage == "instruction" else 0),
         len(call.candidates),
         len(passed),
         kept,

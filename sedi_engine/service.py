@@ -19,6 +19,7 @@ from sedi_engine.generator.templates import Templates
 from sedi_engine.imports.formats import Target
 from sedi_engine.imports.job import Imports
 from sedi_engine.jobs import Manager
+from sedi_engine.mapping.job import Maps
 from sedi_engine.owner import Owner
 from sedi_engine.probe import Prober, Trial
 from store import estimates, imports, seeds
@@ -35,6 +36,7 @@ class Service:
             self.prober = Prober(self.store)
             self.imports = Imports(self.store)
             self.exporter = Exporter(self.store)
+            self.maps = Maps(self.store)
             self.owner = Owner(self)
         except BaseException:
             self.store.close()
@@ -79,6 +81,7 @@ class Service:
     def close(self) -> None:
         """Stop what runs (it can be resumed), and let go of the store."""
         self.owner.close()
+        self.maps.close()
         self.exporter.close()
         self.imports.close()
         self.prober.close()

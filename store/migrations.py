@@ -25,7 +25,14 @@ def m002_any_generator_any_data(cursor: duckdb.DuckDBPyConnection) -> None:
             cursor.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_initial, m002_any_generator_any_data)
+def m003_map(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Vectors of tasks, and the map that they are drawn on."""
+    for statement in _MAP.split(";"):
+        if statement.strip():
+            cursor.execute(statement)
+
+
+MIGRATIONS: tuple[Migration, ...] = (m001_initial, m002_any_generator_any_data, m003_map)
 
 
 def migrate(connection: duckdb.DuckDBPyConnection) -> None:
@@ -306,4 +313,38 @@ CREATE TABLE imported_task (
     content_hash VARCHAR NOT NULL,
     PRIMARY KEY (import_id, position)
 )
+"""
+
+_MAP = """
+CREATE TABLE embedding (
+    subject VARCHAR PRIMARY KEY,
+    model VARCHAR NOT NULL,
+    vector FLOAT[] NOT NULL
+);
+CREATE TABLE map_version (
+    version INTEGER PRIMARY KEY,
+    fitted TIMESTAMP NOT NULL,
+    method VARCHAR NOT NULL,
+    random_seed INTEGER NOT NULL,
+    anchors INTEGER NOT NULL,
+    records INTEGER NOT NULL,
+    spacing DOUBLE NOT NULL,
+    moved DOUBLE
+);
+CREATE TABLE map_point (
+    version INTEGER NOT NULL,
+    subject VARCHAR NOT NULL,
+    x DOUBLE NOT NULL,
+    y DOUBLE NOT NULL,
+    is_anchor BOOLEAN NOT NULL,
+    distance DOUBLE NOT NULL,
+    PRIMARY KEY (version, subject)
+);
+CREATE VIEW task AS
+    SELECT 'seed:' || seed_id AS subject, CAST(NULL AS VARCHAR) AS run_id, instruction, input, output FROM seed
+    UNION ALL
+    SELECT 'reference:' || import_id || '/' || position, NULL, instruction, input, output
+    FROM imported_task JOIN import USING (import_id) WHERE target = 'reference'
+    UNION ALL
+    SELECT 'candidate:' || candidate_id, run_id, instruction, input, output FROM candidate
 """

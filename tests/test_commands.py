@@ -17,7 +17,7 @@ from tests.tiny_model import save_tiny_model
 
 SUMMARY = """run_id status asked parsed failed surplus kept dropped calls calls_failed prompt_tokens completion_tokens
 cost_usd batches steps promoted evicted seeds_active failed_by_cause""".split()
-COMMANDS = "up doctor weights run resume pause cancel runs compare presets filter compose export import".split()
+COMMANDS = "up doctor weights run resume pause cancel runs compare replay presets filter compose export import".split()
 
 
 def streamed(path: Path, *settings: str) -> list[str]:
@@ -208,6 +208,21 @@ def test_a_dry_run_says_what_it_would_take_and_starts_nothing(folder: Path) -> N
     assert 0 < found["cost_usd"]["low"] < found["cost_usd"]["likely"] < found["cost_usd"]["high"]
     assert "Llama 3" in done.stderr and "OpenAI" in done.stderr
     assert json.loads(sedi("runs", "--store", folder, "--json").stdout) == []
+
+
+def test_another_threshold_is_replayed_over_a_run(stream: Path, folder: Path) -> None:
+    own = last_json(sedi("run", *streamed(stream), "--store", folder, "--json"))
+    run_id = own["run_id"]
+    found = {
+        threshold: json.loads(sedi("replay", run_id, "--threshold", str(threshold), "--store", folder, "--json").stdout)
+        for threshold in (0.5, 0.85, 1.0)
+    }
+    assert found[0.85]["kept"] == own["kept"]
+    assert [found[one]["exact"] for one in (0.5, 0.85, 1.0)] == [True, True, False]
+    assert found[0.5]["kept"] < found[1.0]["kept"]
+    assert {"calls", "cost_usd", "calls_per_1000_kept", "cost_usd_per_1000_kept"} <= found[1.0].keys()
+    assert "at most 1" in sedi("replay", run_id, "--threshold", "1.5", "--store", folder, expect=2).stderr
+    assert "no run 'gone'" in sedi("replay", "gone", "--threshold", "0.7", "--store", folder, expect=2).stderr
 
 
 def test_a_run_is_not_compared_with_itself_or_with_none(stream: Path, folder: Path) -> None:

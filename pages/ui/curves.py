@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from pages.ui import charts
-from sedi_engine.replay import CurvePoint, Replay, pool_curve, replay, saving
-from store import replays, views
+from sedi_engine.replay import CurvePoint, Replay, of_run, pool_curve, saving
+from store import views
 from store.database import Store
 
 BASELINE = 0.70
@@ -50,9 +50,7 @@ def _replayed(_store: Store, folder: str, run_id: str, alive: bool, mark: int) -
     """The log at τ 0.70 and at the run's own threshold; computed once for each mark, for all sessions."""
     settings = _store.read(views.settings, run_id)
     assert settings is not None
-    threshold, tokenizer = settings["filter"]["threshold"], settings["filter"]["tokenizer"]
-    log = _store.read(replays.rows_for_replay, run_id)
-    return replay(log, BASELINE, threshold, tokenizer), replay(log, threshold, threshold, tokenizer)
+    return of_run(_store, run_id, BASELINE), of_run(_store, run_id, settings["filter"]["threshold"])
 
 
 def _sentence(baseline: Replay, own: Replay) -> str:

@@ -144,6 +144,18 @@ def compare(
             typer.echo(f"{name.replace('_', ' '):>34}  {count:>24,}")
 
 
+@app.command()
+def replay(
+    run_id: RunArgument,
+    threshold: Annotated[float, typer.Option(help="Another ROUGE-L threshold τ, in (0, 1].")],
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What another threshold had kept of a run's candidates, and what that had cost: exact, or an upper bound."""
+    with errors_in_words(), door(paths.data_folder(store)) as do:
+        say(do("replay", run_id=run_id, threshold=threshold), as_json)
+
+
 def _short(value: Any) -> str:
     return f"{value:,.4g}" if isinstance(value, float) else str(value)
 

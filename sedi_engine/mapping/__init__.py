@@ -1,0 +1,1 @@
+"""The diversity map: vectors and a layout, made beside the pages."""
