@@ -7,7 +7,7 @@ the decisions: `apply` brings it in line with them, and applying twice changes n
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -52,6 +52,26 @@ def decide_proposal(cursor: Cursor, proposal_id: str, kind: DecisionKind, by: st
     if not fetch_one(cursor, "SELECT 1 FROM proposal WHERE proposal_id = ?", [proposal_id]):
         raise StoreError(f"There is no proposal {proposal_id!r}.", "Reload the page to see the open ones.")
     return decide(cursor, f"proposal:{proposal_id}", kind, by, reason)
+
+
+def decide_candidates(cursor: Cursor, idents: Sequence[str], kind: DecisionKind, by: str) -> int:
+    """Decide several candidates in one go; how many. `use_as_seed` also puts them into the library.
+
+    A rescue is of a dropped one, and a seed needs an output: those that cannot be are left out of the count.
+    """
+    fitting = {"rescue": "verdict = 'dropped'", "use_as_seed": "output <> ''"}.get(kind, "true")
+    rows = fetch(
+        cursor,
+        f"SELECT candidate_id FROM candidate WHERE list_contains(?::VARCHAR[], candidate_id) AND {fitting} "  # noqa: S608
+        "ORDER BY call_index, position",
+        [list(idents)],
+    )
+    for row in rows:
+        decide(cursor, f"candidate:{row['candidate_id']}", kind, by)
+        if kind == "use_as_seed":
+            seeds.add(cursor, [promoted_seed(cursor, row["candidate_id"])], in_library=True)
+            seeds.join_library(cursor, promoted_id(row["candidate_id"]), True)
+    return len(rows)
 
 
 def of_run(cursor: Cursor, run_id: str) -> list[dict[str, Any]]:

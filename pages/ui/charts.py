@@ -76,7 +76,7 @@ def training(points: tuple[StepPoint, ...]) -> Figure:
     _mark_windows(figure, points)
     figure.update_yaxes(title_text="loss, nats per token", row=1, col=1)
     figure.update_yaxes(title_text="gradient norm", row=2, col=1)
-    figure.update_xaxes(title_text="optimiser step", row=2, col=1, tickformat="d")
+    figure.update_xaxes(title_text="optimiser step", row=2, col=1, **_whole(len(points)))
     return _dress(figure, height=400)
 
 
@@ -96,6 +96,36 @@ def _mark_windows(figure: Figure, points: Sequence[StepPoint]) -> None:
                 yanchor="bottom",
                 font={"size": 11, "color": GREY},
             )
+
+
+@lru_cache(maxsize=32)
+def lit_norms(points: tuple[StepPoint, ...], lit: tuple[int, ...]) -> Figure:
+    """Gradient norm over steps, some batches lit."""
+    from plotly.graph_objects import Figure
+
+    figure = Figure()
+    x = [point.step for point in points]
+    figure.add_scatter(
+        x=x,
+        y=[p.grad_norm for p in points],
+        name="gradient norm",
+        mode="lines+markers",
+        line={"color": GREY, "width": 1.5},
+        marker={"size": 6, "color": GREY},
+        hovertemplate="%{y:.3f}",
+    )
+    chosen = [point for point in points if point.step in set(lit)]
+    figure.add_scatter(
+        x=[p.step for p in chosen],
+        y=[p.grad_norm for p in chosen],
+        name="their batches",
+        mode="markers",
+        marker={"size": 11, "color": VERMILION, "symbol": "circle"},
+        hovertemplate="%{y:.3f}",
+    )
+    figure.update_yaxes(title_text="gradient norm")
+    figure.update_xaxes(title_text="optimiser step", **_whole(len(points)))
+    return _dress(figure, height=240)
 
 
 @lru_cache(maxsize=32)
@@ -136,6 +166,11 @@ def _line(colour: str) -> dict[str, object]:
         "line": {"color": colour, "width": 2},
         "marker": {"size": 5, "color": colour},
     }
+
+
+def _whole(count: int) -> dict[str, object]:
+    """An axis of whole numbers: every one where they are few, so that none is written twice."""
+    return {"tickformat": "d", **({"dtick": 1} if count <= 12 else {})}
 
 
 def _dress(figure: Figure, height: int) -> Figure:

@@ -47,7 +47,7 @@ def show(service: Service, run_id: str | None) -> None:
         )
         if what == ADAPTER:
             st.caption("The LoRA adapter of the last finished window, with its card, as a zip archive.")
-            _file(service, (run_id, ADAPTER))
+            file(service, (run_id, ADAPTER))
             return
         try:
             selection = selection_of({"run_id": run_id, "what": what, **_filter(service, run_id, what)})
@@ -60,7 +60,7 @@ def show(service: Service, run_id: str | None) -> None:
         lineage = right.toggle(
             "With lineage", key="runs_export_lineage", help="Seeds, call, model, prompt version, batch step, decision."
         )
-        _file(service, (selection, form, lineage))
+        file(service, (selection, form, lineage))
 
 
 def _filter(service: Service, run_id: str, what: str) -> dict[str, Any]:
@@ -98,11 +98,11 @@ def _rows(service: Service, selection: Selection) -> None:
     table(shown, columns, "runs_export_rows", height=300, **{n: c for n, c in known.items() if n in columns})
 
 
-def _file(service: Service, asked: tuple[Any, ...]) -> None:
-    """The button that writes the file, and then the one that hands it over."""
+def file(service: Service, asked: tuple[Any, ...], page: str = "runs") -> None:
+    """The button that writes the file, and then the one that hands it over; `page` begins their keys."""
     busy = pending.busy(KEY)
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Write the file", icon=":material/ios_share:", key="runs_export_write", disabled=busy):
+        if st.button("Write the file", icon=":material/ios_share:", key=f"{page}_export_write", disabled=busy):
             st.session_state[ASKED] = asked
             adapter = asked[-1] == ADAPTER
             start = service.exporter.adapter if adapter else service.exporter.prepare
@@ -111,17 +111,17 @@ def _file(service: Service, asked: tuple[Any, ...]) -> None:
         if busy:
             st.caption("Writing …")
         elif st.session_state.get(ASKED) == asked and (made := pending.result(KEY)):
-            _hand_over(made)
+            _hand_over(made, page)
     if busy:
         pending.wait(KEY)
 
 
-def _hand_over(made: Prepared) -> None:
+def _hand_over(made: Prepared, page: str) -> None:
     st.download_button(
         f"Download {made.name}",
         lambda: made.path.open("rb"),
         made.name,
-        key="runs_export_download",
+        key=f"{page}_export_download",
         icon=":material/download:",
         type="primary",
         on_click="ignore",

@@ -1,0 +1,91 @@
+"""Diversity map: every embedded task, where it lies, what the filter did to it, and what may be done with it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from pages.ui import cards, focus, map_controls, map_state, mapping, record, scatter, selected, shell
+from pages.ui.mapping import View
+from store import maps, views
+
+PAGE = "map"
+
+
+def picked() -> None:
+    """A click, a lasso or a box on the map goes into the address."""
+    selection = st.session_state["map_plot"]["selection"]
+    if corners := focus.of_selection(selection):
+        focus.show_region(corners)
+    elif selection["points"]:
+        point = selection["points"][0]
+        place = point["customdata"]
+        place = int(place[0] if isinstance(place, list) else place)
+        if 0 <= place < len(st.session_state["map_subjects"]):
+            focus.show_item(st.session_state["map_subjects"][place])
+
+
+def draw(rows: pd.DataFrame, view: View) -> np.ndarray:
+    """The figure with its controls' outcome; which rows the address looks at."""
+    passes = mapping.shown(rows, view)
+    chosen = mapping.chosen(rows)
+    most = mapping.MOST_DRAWN_SVG if map_controls.without_webgl() else mapping.MOST_DRAWN
+    drawn = mapping.drawn(rows, passes, chosen, most)
+    at = drawn.index.to_numpy()
+    layers = scatter.layers(drawn, passes[at], view.colour)
+    region = focus.region()
+    lit = None if region else rows[chosen]
+    figure = scatter.figure(layers, [region] if region else [], lit, svg=most == mapping.MOST_DRAWN_SVG)
+    st.session_state["map_subjects"] = rows["subject"].tolist()
+    st.plotly_chart(
+        figure,
+        key="map_plot",
+        config=scatter.CONFIG,
+        on_select=picked,
+        selection_mode=("points", "box", "lasso"),
+        alt=f"Diversity map of {len(drawn):,} tasks, coloured by {mapping.COLOURS.get(view.colour, view.colour)}",
+    )
+    st.caption(
+        f"{len(drawn):,} drawn of {len(rows):,} on the map; {int(passes.sum()):,} pass the filter. Drag to lasso, click a point "
+        "for its lineage, double-click to let go."
+    )
+    return chosen & passes if region else chosen
+
+
+def show(run_id: str) -> None:
+    """The map of a run, the task or the region that is looked at."""
+    if not service.store.read(maps.held, run_id):
+        cards.card("There is nothing to draw: no seed and no candidate.", "Start a run on Generate.", "blue")
+        return
+    if not map_state.show(service, run_id):
+        return
+    rows = mapping.frame(service.store, run_id)
+    if not len(rows):
+        st.caption("The tasks of this run appear here once they are embedded.")
+        return
+    view, rows = map_controls.draw(service, run_id, rows)
+    subject = focus.item()
+    left, right = st.columns([5, 3], gap="medium") if subject else (st.container(), None)
+    with left:
+        chosen = draw(rows, view)
+        map_state.about(service, run_id)
+    if subject and right is not None:
+        with right:
+            record.show(service, run_id, subject)
+    elif chosen.any():
+        map_controls.curve(service, run_id, rows[chosen])
+        selected.show(service, run_id, rows[chosen])
+    elif focus.region() or focus.step() is not None:
+        st.caption("Nothing on the map is in this selection.")
+        st.button("Clear", icon=":material/close:", key="map_clear", on_click=focus.clear)
+
+
+service = shell.open_service()
+chosen_run = shell.choose_run(service, PAGE, "Diversity map")
+if chosen_run is None:
+    cards.card("There is no run yet.", "Start the demo on Overview, or a run on Generate.", "blue")
+else:
+    show(chosen_run)
+    if shell.is_alive(service.store.read(views.pulse, chosen_run)["status"]):
+        map_controls.newer(service, chosen_run)

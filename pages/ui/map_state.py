@@ -1,0 +1,72 @@
+"""How the map itself stands: brought up to date on its own, fitted anew only when a person asks."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui import cards, words
+from sedi_engine.mapping.job import Maps, why_refit
+from sedi_engine.service import Service
+from store import maps
+
+POLL_S = 1.0
+TRIED = "map_tried"
+
+
+def show(service: Service, run_id: str) -> bool:
+    """Bring the map up to date if it is not, and say how that goes; whether there is a map to draw."""
+    waiting = service.store.read(maps.waiting, run_id)
+    progress = service.maps.progress
+    if progress.error is not None:
+        cards.error(progress.error)
+    if waiting and progress.doing is None and st.session_state.get(TRIED) != (run_id, waiting):
+        st.session_state[TRIED] = (run_id, waiting)
+        service.maps.update(run_id)
+    if service.maps.progress.doing:
+        st.fragment(_progress, run_every=POLL_S)(service.maps)
+    return service.store.read(maps.current) is not None
+
+
+def _progress(worker: Maps) -> None:
+    now = worker.progress
+    if now.doing is None:
+        st.rerun()
+    said = {
+        "starting": "The map is being brought up to date …",
+        "embedding": f"Embedding {now.done:,} of {now.total:,} new tasks …",
+        "fitting": f"Fitting the map on {now.total:,} anchors …",
+        "placing": f"Placing {now.total:,} tasks …",
+    }[str(now.doing)]
+    with st.container(key="map_progress"):
+        st.progress(now.done / now.total if now.total else 0.0, text=said)
+
+
+def about(service: Service, run_id: str) -> None:
+    """Version, anchors, and the way to fit it anew, offered openly when it is due."""
+    current = service.store.read(maps.current)
+    if current is None:
+        return
+    if reason := why_refit(current):
+        with st.container(border=True, horizontal=True, vertical_alignment="center", key="map_refit_offer"):
+            st.badge("The map has been outgrown", icon=":material/map:", color="orange")
+            st.text(reason)
+            _refit(service, run_id, "map_refit_now")
+    with st.popover("About this map", icon=":material/info:", key="map_about"):
+        method = "UMAP" if current["method"] == "umap" else "principal components (too few points for UMAP)"
+        moved = "" if current["moved"] is None else (
+            f"\nThe last fit moved points by {current['moved']:.2f} map radii in the median."
+        )  # fmt: skip
+        st.text(
+            f"Version {current['version']}, by {method}.\n"
+            f"{words.count(current['anchors'])} anchors; {words.count(current['now'])} tasks on it, of all runs.\n"
+            f"What comes later is placed between its nearest anchors: nothing else moves.{moved}"
+        )
+        _refit(service, run_id, "map_refit")
+
+
+def _refit(service: Service, run_id: str, key: str) -> None:
+    busy = service.maps.progress.doing is not None
+    help_ = "Starts from this layout and is aligned to it; says how far points moved."
+    if st.button("Fit it anew", icon=":material/refresh:", key=key, disabled=busy, help=help_):
+        service.maps.update(run_id, refit=True)
+        st.rerun()

@@ -1,0 +1,123 @@
+"""The map of one run as the page needs it: its rows, what of them is shown, and another threshold beside the run's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from pages.ui import focus
+from sedi_engine.replay import Replay, of_run
+from store import map_view
+from store.database import Store
+
+MOST_DRAWN = 10_000
+MOST_DRAWN_SVG = 2_000
+SEARCH_SCORE = 80
+COLOURS = {
+    "status": "Status",
+    "reason": "Drop reason",
+    "cluster": "Cluster",
+    "batch": "Batch",
+    "iteration": "Iteration",
+    "origin": "Origin",
+    "max_rouge_l": "Max ROUGE-L",
+    "loss": "Loss",
+    "credit": "Seed credit",
+}
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class View:
+    """What the controls ask for."""
+
+    colour: str = "status"
+    search: str = ""
+    show: str = "all"
+    iteration: int | None = None
+    threshold: float | None = None
+
+
+def frame(store: Store, run_id: str) -> pd.DataFrame:
+    """Every placed task of the run's part of the map; read again only when something changed."""
+    return _frame(store, str(store.folder), run_id, store.read(map_view.mark, run_id))
+
+
+@st.cache_resource(max_entries=8, show_spinner="Reading the map …")
+def _frame(_store: Store, folder: str, run_id: str, mark: tuple[Any, ...]) -> pd.DataFrame:
+    rows = _store.read(map_view.frame, run_id)
+    rows["batch"] = [None if pd.isna(step) else f"step {step}" for step in rows["step"]]
+    rows["cluster"] = [
+        None if pd.isna(cluster) else f"window {window}, {cluster}"
+        for window, cluster in zip(rows["cluster_window"], rows["cluster"], strict=True)
+    ]
+    rows["since"] = rows["iteration"]
+    rows["iteration"] = [f"window {number}" if number else "start" for number in rows["since"]]
+    return rows
+
+
+def replayed(store: Store, run_id: str, threshold: float, judged: int) -> Replay:
+    """The run's candidates at another threshold; computed once for each threshold and length of the log."""
+    return _replayed(store, str(store.folder), run_id, threshold, judged)
+
+
+@st.cache_resource(max_entries=64, show_spinner="Replaying the filter …")
+def _replayed(_store: Store, folder: str, run_id: str, threshold: float, judged: int) -> Replay:
+    return of_run(_store, run_id, threshold)
+
+
+def beside(rows: pd.DataFrame, kept_ids: tuple[str, ...]) -> pd.Series:
+    """What another threshold changes for each row: kept at both, appears, disappears, dropped at both."""
+    there = rows["ident"].isin(set(kept_ids))
+    here = rows["status"].isin(["kept", "rejected"])
+    changed = np.select(
+        [there & here, there & ~here, here], ["kept at both", "appears", "disappears"], "dropped at both"
+    )
+    return rows["status"].where(rows["kind"] != "candidate", changed)
+
+
+def shown(rows: pd.DataFrame, view: View) -> Mask:
+    """Which rows pass the controls; the others stay as grey context."""
+    passes = np.ones(len(rows), dtype=bool)
+    if view.show != "all":
+        passes &= ((rows["kind"] != "candidate") | (rows["status"] == view.show)).to_numpy()
+    if view.iteration is not None:
+        passes &= (rows["since"] <= view.iteration).to_numpy()
+    if view.search:
+        passes &= found(rows, view.search)
+    return passes
+
+
+def found(rows: pd.DataFrame, words: str) -> Mask:
+    """Which instructions hold something like these words."""
+    from rapidfuzz import fuzz, process, utils
+
+    clean = utils.default_process(words)
+    texts = [utils.default_process(text) for text in rows["instruction"]]
+    scores = process.cdist([clean], texts, scorer=fuzz.partial_ratio, score_cutoff=SEARCH_SCORE)[0]
+    return np.asarray(scores) >= SEARCH_SCORE
+
+
+def chosen(rows: pd.DataFrame) -> Mask:
+    """Which rows the address looks at: a batch, one task, or a region."""
+    if (step := focus.step()) is not None:
+        return (rows["step"] == step).fillna(False).to_numpy(dtype=bool)
+    if subject := focus.item():
+        return (rows["subject"] == subject).to_numpy()
+    if corners := focus.region():
+        return focus.inside(rows["x"], rows["y"], corners)
+    return np.zeros(len(rows), dtype=bool)
+
+
+def drawn(rows: pd.DataFrame, passes: Mask, always: Mask, most: int) -> pd.DataFrame:
+    """At most `most` rows: what must be there, then what passes, then context; each part a stable sample."""
+    if len(rows) <= most:
+        return rows
+    rank = np.where(always, 0, np.where(rows["kind"] == "seed", 1, np.where(passes, 2, 3)))
+    kept = np.argsort(rank, kind="stable")[:most]
+    return rows.iloc[np.sort(kept)]
