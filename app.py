@@ -16,6 +16,8 @@ def main() -> None:
         st.Page("pages/overview.py", title="Overview", icon=":material/all_inclusive:", default=True),
         st.Page("pages/generate.py", title="Generate", icon=":material/play_circle:", url_path="generate"),
         st.Page("pages/diversity.py", title="Diversity map", icon=":material/scatter_plot:", url_path="map"),
+        st.Page("pages/batches.py", title="Batches", icon=":material/grid_view:", url_path="batch"),
+        st.Page("pages/training.py", title="Training", icon=":material/show_chart:", url_path="train"),
         st.Page("pages/seeds.py", title="Seeds", icon=":material/psychiatry:", url_path="seeds"),
         st.Page("pages/runs.py", title="Runs & data", icon=":material/database:", url_path="runs"),
     ]

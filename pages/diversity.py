@@ -47,8 +47,8 @@ def draw(rows: pd.DataFrame, view: View) -> np.ndarray:
         alt=f"Diversity map of {len(drawn):,} tasks, coloured by {mapping.COLOURS.get(view.colour, view.colour)}",
     )
     st.caption(
-        f"{len(drawn):,} drawn of {len(rows):,} on the map; {int(passes.sum()):,} pass the filter. Drag to lasso, click a point "
-        "for its lineage, double-click to let go."
+        f"{len(drawn):,} drawn of {len(rows):,} on the map; {int(passes.sum()):,} pass the filter. "
+        "Drag to lasso, click a point for its lineage, double-click to let go."
     )
     return chosen & passes if region else chosen
 

@@ -76,8 +76,8 @@ def training(points: tuple[StepPoint, ...]) -> Figure:
     _mark_windows(figure, points)
     figure.update_yaxes(title_text="loss, nats per token", row=1, col=1)
     figure.update_yaxes(title_text="gradient norm", row=2, col=1)
-    figure.update_xaxes(title_text="optimiser step", row=2, col=1, **_whole(len(points)))
-    return _dress(figure, height=400)
+    figure.update_xaxes(title_text="optimiser step", row=2, col=1, **whole(len(points)))
+    return dress(figure, height=400)
 
 
 def _mark_windows(figure: Figure, points: Sequence[StepPoint]) -> None:
@@ -124,8 +124,8 @@ def lit_norms(points: tuple[StepPoint, ...], lit: tuple[int, ...]) -> Figure:
         hovertemplate="%{y:.3f}",
     )
     figure.update_yaxes(title_text="gradient norm")
-    figure.update_xaxes(title_text="optimiser step", **_whole(len(points)))
-    return _dress(figure, height=240)
+    figure.update_xaxes(title_text="optimiser step", **whole(len(points)))
+    return dress(figure, height=240)
 
 
 @lru_cache(maxsize=32)
@@ -145,7 +145,7 @@ def over_pool(lines: tuple[Line, ...], unit: str, percent: bool = False) -> Figu
         )
     figure.update_xaxes(title_text="pool size: seeds and kept instructions")
     figure.update_yaxes(title_text=unit, rangemode="tozero", tickformat=".0%" if percent else None)
-    return _dress(figure, height=300)
+    return dress(figure, height=300)
 
 
 @lru_cache(maxsize=8)
@@ -157,7 +157,7 @@ def spend_by_day(days: tuple[str, ...], usd: tuple[float, ...]) -> Figure:
     figure.add_bar(x=list(days), y=list(usd), marker_color=BLUE, hovertemplate="%{x}: $%{y:.4g}<extra></extra>")
     figure.update_xaxes(type="category", categoryorder="category ascending")
     figure.update_yaxes(title_text="USD a day", rangemode="tozero", tickprefix="$")
-    return _dress(figure, 260)
+    return dress(figure, 260)
 
 
 def _line(colour: str) -> dict[str, object]:
@@ -168,12 +168,13 @@ def _line(colour: str) -> dict[str, object]:
     }
 
 
-def _whole(count: int) -> dict[str, object]:
+def whole(count: int) -> dict[str, object]:
     """An axis of whole numbers: every one where they are few, so that none is written twice."""
     return {"tickformat": "d", **({"dtick": 1} if count <= 12 else {})}
 
 
-def _dress(figure: Figure, height: int) -> Figure:
+def dress(figure: Figure, height: int) -> Figure:
+    """The look that all charts share."""
     return figure.update_layout(
         height=height,
         margin={"l": 8, "r": 8, "t": 34, "b": 8},

@@ -1,0 +1,176 @@
+"""Batches: what a batch holds, how diverse it is beside the same items at random, and why it was (not) attractive."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from pages.ui import batch_card, batch_charts, cards, charts, focus, map_state, mapping, scatter, shell
+from pages.ui.tables import number, table, text
+from sedi_engine import batch_study
+from sedi_engine.batch_study import Standing
+from store import maps, training, views
+
+PAGE = "batches"
+MEASURE_WORDS = {
+    "distinct_clusters": "distinct clusters",
+    "largest_share": "largest cluster’s share",
+    "vendi": "Vendi score",
+    "mean_distance": "mean cosine distance",
+    "near_duplicates": "near-duplicate pairs",
+}
+STANDING = {"measure": "measure", "own": "this batch", "random": "random: median (5 to 95 %)", "beats": "beats"}
+
+
+def choose(batches: list[dict[str, Any]]) -> dict[str, Any]:
+    """The batch that the address names, else the newest attractive one, else the newest."""
+    by_step = {batch["step"]: batch for batch in batches}
+    newest = max((step for step, batch in by_step.items() if batch["attractive"]), default=max(by_step))
+    asked = focus.step()
+    if asked is not None and asked not in by_step:
+        cards.card(
+            f"This run has no batch of step {asked}.", f"Choose one of {min(by_step)} to {max(by_step)}.", "orange"
+        )
+    st.session_state["batches_select"] = asked if asked in by_step else newest
+    st.selectbox(
+        "Batch",
+        list(by_step),
+        format_func=lambda step: _label(by_step[step]),
+        key="batches_select",
+        on_change=lambda: focus.show_step(st.session_state["batches_select"]),
+        width=560,
+    )
+    return by_step[st.session_state["batches_select"]]
+
+
+def _label(batch: dict[str, Any]) -> str:
+    star = " ★ attractive" if batch["attractive"] else ""
+    norm = "" if batch["grad_norm"] is None else f" · norm {batch['grad_norm']:.3f}"
+    return f"step {batch['step']} · window {batch['iteration']} · {len(batch['members'])} tasks{norm}{star}"
+
+
+def show(run_id: str) -> None:
+    """Everything about one batch."""
+    batches = service.store.read(training.batches, run_id)
+    if not batches:
+        cards.card("No batch of this run is composed yet.", "Batches come once a window is full; see Generate.", "blue")
+        return
+    batch = choose(batches)
+    of_window = service.store.read(training.members, run_id, batch["iteration"])
+    rows = [row for row in of_window if row["step"] == batch["step"]]
+    with st.container(horizontal=True, vertical_alignment="center", key="batches_head"):
+        st.text(batch_card.numbers(batch))
+        query = {"run": run_id, "step": str(batch["step"])}
+        st.page_link("pages/training.py", label="On the curve", icon=":material/show_chart:", query_params=query)
+        st.page_link("pages/diversity.py", label="On the map", icon=":material/scatter_plot:", query_params=query)
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        st.subheader("Members", anchor=False)
+        batch_card.members(rows, "batches_members")
+    with right:
+        st.subheader("On the map", anchor=False)
+        _map(run_id, batch["step"])
+    _beside_random(run_id, batch, of_window, rows)
+    _why(batches, batch)
+
+
+def _map(run_id: str, step: int) -> None:
+    if not map_state.show(service, run_id):
+        return
+    rows = mapping.frame(service.store, run_id)
+    lit = (rows["step"] == step).fillna(False).to_numpy(dtype=bool)
+    drawn = mapping.drawn(rows, np.ones(len(rows), dtype=bool), lit, mapping.MOST_DRAWN_SVG)
+    figure = scatter.figure(scatter.layers(drawn, np.zeros(len(drawn), dtype=bool), "status"), (), rows[lit], svg=True)
+    figure.update_layout(height=360, showlegend=False, dragmode="pan")
+    st.plotly_chart(figure, key="batches_map", config=charts.CONFIG, alt=f"The batch of step {step} lit on the map")
+
+
+@st.cache_resource(max_entries=64, show_spinner="Dealing the same items at random …")
+def _control(folder: str, run_id: str, iteration: int, size: int, subjects: tuple[str, ...], clusters: tuple[int, ...]):
+    """The random batches of a window, and its vectors in the order of `subjects`; None while some have no vector."""
+    known, vectors = service.store.read(maps.vectors, subjects)
+    if len(known) < len(subjects):
+        return None
+    place = {name: at for at, name in enumerate(known)}
+    ordered = vectors[[place[name] for name in subjects]]
+    return ordered, batch_study.random_measures(ordered, clusters, size, seed=iteration)
+
+
+def _beside_random(
+    run_id: str, batch: dict[str, Any], of_window: list[dict[str, Any]], rows: list[dict[str, Any]]
+) -> None:
+    st.subheader("Beside the same items at random", anchor=False)
+    subjects = tuple(row["subject"] for row in of_window)
+    clusters = tuple(row["cluster"] for row in of_window)
+    found = _control(str(service.store.folder), run_id, batch["iteration"], len(rows), subjects, clusters)
+    if found is None:
+        _control.clear()
+        st.caption("Drawn once the window is embedded.")
+        return
+    vectors, at_random = found
+    places = {subject: at for at, subject in enumerate(subjects)}
+    own = vectors[[places[row["subject"]] for row in rows]]
+    standings = batch_study.standings(batch, at_random)
+    with st.container(key="batches_compare"):
+        whole = f"the same {len(subjects)} tasks of window {batch['iteration']}"
+        st.caption(f"{batch_study.SHUFFLES} random batches of {len(rows)} from {whole}.")
+        table([_row(one) for one in standings], STANDING, "batches_standings")
+        figure = batch_charts.among_random(at_random, batch, MEASURE_WORDS)
+        st.plotly_chart(figure, key="batches_random", config=charts.CONFIG, alt="This batch among random ones")
+    st.caption("nearest pairs inside the batch")
+    pairs = [
+        {"cosine": cosine, "one": rows[i]["instruction"], "other": rows[j]["instruction"]}
+        for i, j, cosine in batch_study.nearest_pairs(own)
+    ]
+    shown = {"cosine": "cosine", "one": "one", "other": "other"}
+    table(pairs, shown, "batches_pairs", cosine=number(80, format="%.3f"), one=text(480), other=text(480))
+
+
+def _row(one: Standing) -> dict[str, str]:
+    how = "{:.0%}" if one.measure == "largest_share" else "{:.3g}"
+    value, low, median, high = (how.format(x) for x in (one.value, one.low, one.median, one.high))
+    return {
+        "measure": MEASURE_WORDS[one.measure],
+        "own": value,
+        "random": f"{median} ({low} to {high})",
+        "beats": f"{one.better_than:.0%} of them",
+    }
+
+
+def _why(batches: list[dict[str, Any]], batch: dict[str, Any]) -> None:
+    st.subheader("Why it was, or was not, the attractive one", anchor=False)
+    window = [one for one in batches if one["iteration"] == batch["iteration"] and one["grad_norm"] is not None]
+    if batch["grad_norm"] is None or len(window) < 2:
+        st.caption("A window is ranked once its batches are trained, from two on.")
+        return
+    ranked = sorted(window, key=lambda one: -one["grad_norm"])
+    place = 1 + [one["step"] for one in ranked].index(batch["step"])
+    share = batch_study.correlation([o["grad_norm"] for o in batches if o["grad_norm"] is not None],
+                                    [o["response_tokens"] for o in batches if o["grad_norm"] is not None])  # fmt: skip
+    said = f"Its gradient norm is number {place} of {len(window)} in window {batch['iteration']}."
+    if batch["grad_norm_detrended"] is not None:
+        detrended = sorted(window, key=lambda one: -(one["grad_norm_detrended"] or 0))
+        said += f" Less the window’s trend it is number {1 + [o['step'] for o in detrended].index(batch['step'])}."
+    if share is not None:
+        said += f" Norm and response length correlate at {share:+.2f} over this run’s batches."
+    st.text(said)
+    trained = [one for one in batches if one["attractive"] is not None]
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        figure = batch_charts.ranking(window, batch["step"])
+        st.plotly_chart(figure, key="batches_ranking", config=charts.CONFIG, alt="Norms of the window by step")
+    with right:
+        figure = batch_charts.wins(batch_study.position_wins(trained))
+        st.plotly_chart(figure, key="batches_wins", config=charts.CONFIG, alt="How often each position won")
+
+
+service = shell.open_service()
+chosen = shell.choose_run(service, PAGE, "Batches")
+if chosen is None:
+    cards.card("There is no run yet.", "Start the demo on Overview, or a run on Generate.", "blue")
+else:
+    show(chosen)
+    if not shell.is_alive(service.store.read(views.pulse, chosen)["status"]):
+        shell.notice_revival(service, chosen)

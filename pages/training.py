@@ -1,0 +1,108 @@
+"""Training: loss and gradient norm live, several runs on one plot, the machine, and from a point to its batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from pages.ui import batch_card, cards, charts, controls, focus, shell, training_charts, words
+from sedi_engine.machine import usage
+from store import training, views
+
+PAGE = "training"
+MOST_RUNS = 4
+
+
+def picked() -> None:
+    """A click on a point goes into the address, with its run."""
+    for point in st.session_state["training_plot"]["selection"]["points"][:1]:
+        run_id = point.get("customdata")
+        run_id = run_id[0] if isinstance(run_id, list) else run_id
+        focus.show_step(int(point["x"]))
+        if run_id:
+            st.session_state["run_id"] = st.query_params["run"] = run_id
+
+
+def options(run_id: str) -> tuple[list[str], str, bool]:
+    """Runs laid over this one, the form of the norm, and whether the axes are logarithmic."""
+    others = [row["run_id"] for row in service.store.read(views.run_list) if row["run_id"] != run_id]
+    with st.container(key="training_options"):
+        left, middle, right = st.columns([4, 4, 2], gap="medium", vertical_alignment="bottom")
+        over = left.multiselect(
+            "Laid over it", others, max_selections=MOST_RUNS - 1, key="training_runs", placeholder="other runs",
+            bind="query-params",
+        )  # fmt: skip
+        form = middle.segmented_control(
+            "Gradient norm", list(training_charts.NORMS), format_func=training_charts.NORMS.get, default="raw",
+            required=True, key="training_norm", bind="query-params",
+        )  # fmt: skip
+        log = right.toggle("Logarithmic", key="training_log", bind="query-params")
+    return over, form or "raw", log
+
+
+def live(run_id: str, over: list[str], form: str, log: bool, was_alive: bool) -> None:
+    """Everything that changes by itself."""
+    pulse = service.store.read(views.pulse, run_id)
+    if shell.is_alive(pulse["status"]) != was_alive:
+        st.rerun()
+    _state(run_id, pulse)
+    controls.controls(service, run_id, pulse["status"], PAGE)
+    st.caption("Pause stops after the step under way and saves; the window that is open is trained again on resuming.")
+    rows = {one: service.store.read(training.steps, one) for one in (run_id, *over)}
+    if not any(rows.values()):
+        _no_training(run_id, pulse["status"])
+        return
+    figure = training_charts.curves(rows, form, log, focus.step())
+    with st.container(key="training_loss"):
+        st.plotly_chart(
+            figure,
+            key="training_plot",
+            config=charts.CONFIG,
+            on_select=picked,
+            selection_mode="points",
+            alt="Loss and gradient norm over optimiser steps",
+        )
+    if bad := sum(training_charts.norm_values([row], "raw") == [None] for row in rows[run_id]):
+        cards.card(f"{bad} steps have a gradient norm that is no number; they are left out.", colour="orange")
+    st.plotly_chart(
+        training_charts.machine(rows[run_id]), key="training_machine", config=charts.CONFIG,
+        alt="Learning rate, tokens a second and memory over steps",
+    )  # fmt: skip
+
+
+def _state(run_id: str, pulse: dict[str, Any]) -> None:
+    label, colour = words.STATUS[pulse["status"]]
+    with st.container(horizontal=True, vertical_alignment="center", key="training_state"):
+        st.badge(label, color=colour)
+        if pulse["phase"]:
+            st.text(words.PHASE[pulse["phase"]])
+        if on := service.store.read(training.hardware, run_id):
+            st.text(f"Trained on {on}")
+        for one in usage():
+            memory = f"{one.memory_used_gb:.1f} of {one.memory_total_gb:.1f} GB"
+            st.text(f"{one.name}: {one.busy:.0%} busy, {memory}")
+
+
+def _no_training(run_id: str, status: str) -> None:
+    settings = service.store.read(views.settings, run_id)
+    if settings["train"]["model"] == "none":
+        cards.card("This run does not train: train.model is none.", "Set a student on Generate.", "blue")
+    elif shell.is_alive(status):
+        st.caption("The curves begin with the first optimiser step, once a window is full.")
+    else:
+        cards.card("No batch of this run was trained.", "Resume it, or look at its end on Generate.", "blue")
+
+
+service = shell.open_service()
+chosen = shell.choose_run(service, PAGE, "Training")
+if chosen is None:
+    cards.card("There is no run yet.", "Start the demo on Overview, or a run on Generate.", "blue")
+else:
+    alive_now = shell.is_alive(service.store.read(views.pulse, chosen)["status"])
+    laid_over, norm_form, is_log = options(chosen)
+    st.fragment(live, run_every=shell.POLL_S if alive_now else None)(chosen, laid_over, norm_form, is_log, alive_now)
+    if (step := focus.step()) is not None:
+        batch_card.brief(service, chosen, step)
+    if not alive_now:
+        shell.notice_revival(service, chosen)

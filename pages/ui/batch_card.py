@@ -1,0 +1,49 @@
+"""A batch in short, where a point of a curve or of the map leads to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from pages.ui.tables import number, table, text
+from sedi_engine.service import Service
+from store import training
+
+COLUMNS = {"cluster": "cluster", "instruction": "instruction", "loss": "own loss", "response_tokens": "response tokens"}
+
+
+def brief(service: Service, run_id: str, step: int) -> None:
+    """Its numbers, its members, and the ways to the batch and to the map."""
+    found = [row for row in service.store.read(training.batches, run_id) if row["step"] == step]
+    with st.container(border=True, key="batch_brief"):
+        if not found:
+            st.text(f"This run has no batch of step {step}.")
+            return
+        batch = found[0]
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.subheader(f"Batch of step {step}", anchor=False)
+            if batch["attractive"]:
+                st.badge("attractive", icon=":material/star:", color="orange")
+            st.text(numbers(batch))
+            query = {"run": run_id, "step": str(step)}
+            st.page_link("pages/batches.py", label="The batch", icon=":material/grid_view:", query_params=query)
+            st.page_link("pages/diversity.py", label="On the map", icon=":material/scatter_plot:", query_params=query)
+        of_window = service.store.read(training.members, run_id, batch["iteration"])
+        members([row for row in of_window if row["step"] == step], "batch_brief_members")
+
+
+def numbers(batch: dict[str, Any]) -> str:
+    """What its step measured, in a line."""
+    if batch["loss"] is None:
+        return f"window {batch['iteration']}, not trained yet"
+    return (
+        f"window {batch['iteration']} · loss {batch['loss']:.3f} · gradient norm {batch['grad_norm']:.3f} · "
+        f"{batch['response_tokens']:,} response tokens"
+    )
+
+
+def members(rows: list[dict[str, Any]], key: str) -> None:
+    """The examples with their own signals."""
+    table(rows, COLUMNS, key, height="content" if len(rows) < 10 else 380, cluster=number(70), instruction=text(380),
+          loss=number(80, format="%.3f"), response_tokens=number(110))  # fmt: skip

@@ -1,0 +1,51 @@
+"""How busy this machine is now: GPUs through NVML where there are any, else processors and memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Usage:
+    """One device: how busy it is (0 to 1), and its memory in GB."""
+
+    name: str
+    busy: float
+    memory_used_gb: float
+    memory_total_gb: float
+
+
+def usage() -> list[Usage]:
+    """Every GPU that the driver names, and the processors."""
+    return [*_gpus(), _processors()]
+
+
+def _processors() -> Usage:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    busy = psutil.cpu_percent(interval=None) / 100
+    return Usage(f"{psutil.cpu_count()} processors", busy, (memory.total - memory.available) / 1e9, memory.total / 1e9)
+
+
+def _gpus() -> list[Usage]:
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return []
+    try:
+        return [_gpu(pynvml.nvmlDeviceGetHandleByIndex(at)) for at in range(pynvml.nvmlDeviceGetCount())]
+    except pynvml.NVMLError:
+        return []  # a driver that cannot say more, as with some partitioned GPUs
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _gpu(handle: object) -> Usage:
+    import pynvml
+
+    memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+    busy = pynvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100
+    return Usage(str(pynvml.nvmlDeviceGetName(handle)), busy, memory.used / 1e9, memory.total / 1e9)
