@@ -66,14 +66,16 @@ def show(run_id: str) -> None:
         return
     view, rows = map_controls.draw(service, run_id, rows)
     subject = focus.item()
-    left, right = st.columns([5, 3], gap="medium") if subject else (st.container(), None)
+    left, right = st.columns([5, 3], gap="medium")
     with left:
         chosen = draw(rows, view)
-        map_state.about(service, run_id)
-    if subject and right is not None:
-        with right:
+    with right:
+        if subject:
             record.show(service, run_id, subject)
-    elif chosen.any():
+        map_state.about(service, run_id)
+    if subject:
+        return
+    if chosen.any():
         map_controls.curve(service, run_id, rows[chosen])
         selected.show(service, run_id, rows[chosen])
     elif focus.region() or focus.step() is not None:

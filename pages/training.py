@@ -41,10 +41,10 @@ def options(run_id: str) -> tuple[list[str], str, bool]:
     return over, form or "raw", log
 
 
-def live(run_id: str, over: list[str], form: str, log: bool, was_alive: bool) -> None:
-    """Everything that changes by itself."""
+def live(run_id: str, over: list[str], form: str, log: bool, was_alive: bool, step: int | None) -> None:
+    """Everything that changes by itself; what stands outside is drawn anew where a click changed it."""
     pulse = service.store.read(views.pulse, run_id)
-    if shell.is_alive(pulse["status"]) != was_alive:
+    if shell.is_alive(pulse["status"]) != was_alive or focus.step() != step:
         st.rerun()
     _state(run_id, pulse)
     controls.controls(service, run_id, pulse["status"], PAGE)
@@ -53,7 +53,7 @@ def live(run_id: str, over: list[str], form: str, log: bool, was_alive: bool) ->
     if not any(rows.values()):
         _no_training(run_id, pulse["status"])
         return
-    figure = training_charts.curves(rows, form, log, focus.step())
+    figure = training_charts.curves(rows, form, log, step)
     with st.container(key="training_loss"):
         st.plotly_chart(
             figure,
@@ -101,8 +101,10 @@ if chosen is None:
 else:
     alive_now = shell.is_alive(service.store.read(views.pulse, chosen)["status"])
     laid_over, norm_form, is_log = options(chosen)
-    st.fragment(live, run_every=shell.POLL_S if alive_now else None)(chosen, laid_over, norm_form, is_log, alive_now)
-    if (step := focus.step()) is not None:
-        batch_card.brief(service, chosen, step)
+    looked_at = focus.step()
+    asked = (chosen, laid_over, norm_form, is_log, alive_now, looked_at)
+    st.fragment(live, run_every=shell.POLL_S if alive_now else None)(*asked)
+    if looked_at is not None:
+        batch_card.brief(service, chosen, looked_at)
     if not alive_now:
         shell.notice_revival(service, chosen)

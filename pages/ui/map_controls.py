@@ -56,9 +56,9 @@ def draw(service: Service, run_id: str, rows: pd.DataFrame) -> tuple[View, pd.Da
             threshold = st.slider(
                 f"Threshold τ (the run’s: {own:g})", 0.5, 1.0, own, 0.01, key="map_threshold", bind="query-params"
             )
-    if abs(threshold - own) > 1e-9:
-        rows = _other_threshold(service, run_id, rows, threshold)
-        colour = "status" if colour == "status" else colour
+        with st.container(key="map_threshold_said"):
+            if abs(threshold - own) > 1e-9:
+                rows = _other_threshold(service, run_id, rows, threshold)
     return View(colour, (search or "").strip(), show or "all", iteration, threshold), rows
 
 
@@ -76,14 +76,14 @@ def _iteration(last: int) -> int | None:
     st.session_state.setdefault("map_iteration", last)
     st.session_state["map_iteration"] = min(st.session_state["map_iteration"], last)
     shown = slider.slider("Up to window (0: the start)", 0, last, key="map_iteration", bind="query-params")
-    if st.session_state.get("map_playing"):
-        st.fragment(_step_on, run_every=PLAY_S)()
+    playing = bool(st.session_state.get("map_playing"))
+    st.fragment(_step_on, run_every=PLAY_S if playing else None)(playing)
     return shown
 
 
-def _step_on() -> None:
+def _step_on(playing: bool) -> None:
     """Every second call of the fragment draws the page with one window more; the first comes with the page itself."""
-    if st.session_state.get("map_drawn_at") == st.session_state["map_iteration"]:
+    if playing and st.session_state.get("map_drawn_at") == st.session_state["map_iteration"]:
         st.session_state["map_drawn_at"], st.session_state["map_step_on"] = None, True
         st.rerun()
     st.session_state["map_drawn_at"] = st.session_state["map_iteration"]
@@ -100,12 +100,11 @@ def _other_threshold(service: Service, run_id: str, rows: pd.DataFrame, threshol
     changed = rows.assign(status=mapping.beside(rows, found.kept_ids))
     counts = changed["status"].value_counts()
     bound = "exact" if found.exact else "an upper bound"
-    with st.container(key="map_threshold_said"):
-        st.text(
-            f"At τ {threshold:.2f}: {said['kept']:,} kept of {said['judged']:,} ({bound}), {calls} calls and "
-            f"{words.usd(cost)} per 1,000 kept, while S does not change. "
-            f"{counts.get('appears', 0):,} appear, {counts.get('disappears', 0):,} disappear."
-        )
+    st.text(
+        f"At τ {threshold:.2f}: {said['kept']:,} kept of {said['judged']:,} ({bound}), {calls} calls and "
+        f"{words.usd(cost)} per 1,000 kept, while S does not change. "
+        f"{counts.get('appears', 0):,} appear, {counts.get('disappears', 0):,} disappear."
+    )
     return changed
 
 

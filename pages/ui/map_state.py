@@ -22,15 +22,18 @@ def show(service: Service, run_id: str) -> bool:
     if waiting and progress.doing is None and st.session_state.get(TRIED) != (run_id, waiting):
         st.session_state[TRIED] = (run_id, waiting)
         service.maps.update(run_id)
-    if service.maps.progress.doing:
-        st.fragment(_progress, run_every=POLL_S)(service.maps)
+    busy = service.maps.progress.doing is not None
+    st.fragment(_progress, run_every=POLL_S if busy else None)(service.maps, busy)
     return service.store.read(maps.current) is not None
 
 
-def _progress(worker: Maps) -> None:
+def _progress(worker: Maps, was_busy: bool) -> None:
+    """Always drawn, if only as nothing, so that the map below keeps its place in the page and with it its zoom."""
     now = worker.progress
     if now.doing is None:
-        st.rerun()
+        if was_busy:
+            st.rerun()
+        return
     said = {
         "starting": "The map is being brought up to date …",
         "embedding": f"Embedding {now.done:,} of {now.total:,} new tasks …",

@@ -17,7 +17,7 @@ from store.database import Store
 
 MOST_DRAWN = 10_000
 MOST_DRAWN_SVG = 2_000
-SEARCH_SCORE = 80
+SEARCH_SCORE = 90  # a letter in ten may differ
 COLOURS = {
     "status": "Status",
     "reason": "Drop reason",

@@ -61,7 +61,9 @@ def show(service: Service, run_id: str, rows: pd.DataFrame) -> None:
 def _act(service: Service, idents: list[str], *, ticked: bool) -> None:
     """What is done to many is said with its count, and done on a second press."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        kind = st.selectbox("Do with them", BULK, format_func=LABELS.get, key="map_bulk_kind", width=220)
+        kind = st.segmented_control(
+            "Do with them", BULK, format_func=LABELS.get, default="accept", required=True, key="map_bulk_kind"
+        )
         which = "ticked" if ticked else "selected"
         if st.button(f"{LABELS[kind]}: {len(idents):,} {which}", icon=":material/done_all:", key="map_bulk"):
             record.decide(service, idents, kind)

@@ -93,12 +93,12 @@ class Maps:
     def _bring_up_to_date(self, run_id: str, refit: bool) -> None:
         self._embed(self._store.read(maps.without_vector, run_id))
         current = self._store.read(maps.current)
-        if current is None or refit or self._outgrown(current):
+        fits = current is None or refit or self._outgrown(current)
+        if fits:
             self._fit(current)
-        current = self._store.read(maps.current)
-        if current is not None:
+        if current := self._store.read(maps.current):
             self._place(current["version"])
-            if not current["distance"] and current["records"] == current["anchors"]:
+            if fits:
                 self._store.write(maps.count_records, current["version"])
 
     def _outgrown(self, current: dict[str, Any]) -> bool:

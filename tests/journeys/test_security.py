@@ -16,7 +16,7 @@ from playwright.sync_api import BrowserContext, expect
 from sedi_engine.service import Service
 from sedi_engine.web import HEADERS
 from tests.browser import keyed
-from tests.pages.builder import HOSTILE, in_review
+from tests.pages.builder import HOSTILE, in_review, on_map
 
 pytestmark = pytest.mark.browser
 
@@ -44,6 +44,9 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
+RUN_BOXES = {"batch": "batches", "train": "training"}
+
+
 @pytest.fixture
 def listener() -> Iterator[Listener]:
     made = Listener()
@@ -59,15 +62,19 @@ def test_hostile_words_are_text_and_nothing_leaves_the_machine(
     assert listener.hits.pop() == "/heard"
     service = Service(folder)
     in_review(service, tuple(text.format(url=listener.url) for text in HOSTILE))
+    on_map(service.store, "r1")
     service.close()
     server, asked = serve(), []
     dialogs: list[str] = []
-    for path in ("", "generate", "seeds"):
+    hostile = "map?item=candidate:r1-0-0"
+    for path in ("", "generate", hostile, "map?step=1", "batch", "train?step=1", "seeds"):
         page = context.new_page()
         page.on("request", lambda request: asked.append(request.url))
         page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
         page.goto(f"{server.address}/{path}")
-        expect(keyed(page, f"{path or 'overview'}_run")).to_be_visible(timeout=30_000)
+        expect(keyed(page, f"{RUN_BOXES.get(path.partition('?')[0], path) or 'overview'}_run")).to_be_visible(
+            timeout=30_000
+        )
         page.wait_for_load_state("networkidle")
     expect(page.get_by_text("<script>alert(1)</script>").first).to_be_visible()
     assert page.locator("a[href^='javascript']").count() == 0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from sedi_engine.seeds import library_seeds
 from sedi_engine.service import Service
-from store import runs, seeds
+from store import maps, runs, seeds
 from store.database import Store
 from store.events import Event, SeedCredit
 from store.records import Proposal
@@ -86,3 +88,25 @@ def _promote(story: Story, number: int, ident: str) -> Proposal:
 def _evict(story: Story, number: int, at: int) -> Proposal:
     evidence = {"credit": -0.4, "sum_z": -2.0, "calls": 2, "children": 6, "origin": "own", "seeds_active": 24}
     return story.proposal("evict", SEEDS[2 * number + at], number).model_copy(update={"evidence": evidence})
+
+
+def explored(store: Store, run_id: str = "r1", windows: int = 3, texts: tuple[str, ...] = ()) -> Story:
+    """A completed run of several windows, with everything on a map whose vectors are made up."""
+    story = Story(run_id)
+    begin(store, story)
+    for number in range(1, windows + 1):
+        story.tell(store, *window(story, number, texts=texts))
+    store.write(runs.set_status, run_id, "completed")
+    on_map(store, run_id)
+    return story
+
+
+def on_map(store: Store, run_id: str) -> None:
+    """Give every task a made-up vector and a place."""
+    subjects = [row["subject"] for row in store.read(maps.without_vector, run_id)]
+    random = np.random.default_rng(0)
+    vectors = random.normal(size=(len(subjects), 16)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    store.write(maps.add_vectors, subjects, vectors, "made up")
+    points = random.normal(size=(len(subjects), 2))
+    store.write(maps.begin_version, subjects, points, "umap", 0, 0.5, None)

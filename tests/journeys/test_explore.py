@@ -1,0 +1,128 @@
+"""A run of three windows explored in a real browser: map, lasso, record, batch, curve, and the same view elsewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from sedi_engine.service import Service
+from store import map_view, runs
+from store.database import Store
+from tests.browser import ARGUMENTS, CHROMIUM, at_rest, choose, keyed, open_page
+from tests.pages.builder import begin, window
+from tests.story import Story
+
+pytestmark = pytest.mark.browser
+MAP_MS = 120_000
+PLOT = ".js-plotly-plot .nsewdrag"
+
+
+@pytest.fixture
+def explored(folder: Path) -> None:
+    """A completed run of three windows that nobody has mapped yet."""
+    service, story = Service(folder), Story()
+    begin(service.store, story)
+    for number in (1, 2, 3):
+        story.tell(service.store, *window(story, number))
+    service.store.write(runs.set_status, "r1", "completed")
+    service.close()
+
+
+def lasso(page: Page) -> None:
+    """Draw around the left half of the map."""
+    box = keyed(page, "map_plot", PLOT).bounding_box()
+    assert box is not None
+    corners = ((0.02, 0.02), (0.6, 0.02), (0.6, 0.98), (0.02, 0.98), (0.02, 0.03))
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=12)
+    page.mouse.up()
+
+
+def selected(page: Page) -> int:
+    heading = keyed(page, "map_selection").get_by_role("heading")
+    expect(heading).to_be_visible()
+    return int(re.sub(r"\D", "", heading.inner_text()))
+
+
+def test_a_researcher_explores_a_run_and_a_colleague_sees_the_same(
+    folder: Path, serve, context: BrowserContext, explored: None
+) -> None:
+    server = serve()
+    page = open_page(context, f"{server.address}/map?run=r1")
+    expect(keyed(page, "map_plot", PLOT)).to_be_visible(timeout=MAP_MS)
+    at_rest(page)
+    choose(page, "map_color", "Drop reason")
+    at_rest(page)
+    lasso(page)
+    page.wait_for_url("**region=*")
+    at_rest(page)
+    count = selected(page)
+    assert 0 < count < 174
+
+    colleague = open_page(context, page.url)
+    assert selected(colleague) == count
+    expect(keyed(colleague, "map_color", "input")).to_have_value("Drop reason")
+
+    keyed(page, "map_bulk_kind").get_by_text("Flag", exact=True).click()
+    at_rest(page)
+    keyed(page, "map_bulk", "button").click()
+    at_rest(page)
+    keyed(page, "map_clear", "button").click()
+    expect(keyed(page, "map_selection")).to_have_count(0)
+
+    page.goto(f"{server.address}/map?run=r1&item=candidate:r1-0-2")
+    expect(keyed(page, "map_record")).to_contain_text("Dropped at similarity")
+    page.goto(f"{server.address}/map?run=r1&item=candidate:r1-0-0")
+    keyed(page, "map_to_batch", "button").click()
+    page.wait_for_url("**step=1*")
+    expect(keyed(page, "map_curve", ".js-plotly-plot")).to_be_visible()
+    assert selected(page) == 4
+
+    page.get_by_role("link", name="Batches").click()
+    expect(keyed(page, "batches_compare")).to_be_visible()
+    page.goto(f"{server.address}/train?run=r1")
+    points = keyed(page, "training_plot", ".scatterlayer .points path")
+    expect(points.first).to_be_visible()
+    points.nth(6).click(force=True)
+    page.wait_for_url("**step=7*")
+    expect(keyed(page, "batch_brief")).to_contain_text("Batch of step 7")
+    keyed(page, "batch_brief").get_by_role("link", name="On the map").click()
+    page.wait_for_url("**/map?**step=7*")
+    assert selected(page) == 4
+    server.stop()
+    store = Store(folder)
+    flagged = store.read(map_view.frame, "r1")["decision"].eq("flag").sum()
+    store.close()
+    assert 0 < flagged <= count
+
+
+def test_windows_play_and_a_threshold_moves_points(serve, context: BrowserContext, explored: None) -> None:
+    server = serve()
+    page = open_page(context, f"{server.address}/map?run=r1")
+    expect(keyed(page, "map_plot", PLOT)).to_be_visible(timeout=MAP_MS)
+    at_rest(page)
+    keyed(page, "map_play", "button").first.click()
+    legend = keyed(page, "map_plot", ".legend")
+    expect(legend).to_contain_text("outside the filter (150)")
+    expect(legend).to_contain_text("outside the filter (52)", timeout=20_000)
+    expect(legend).not_to_contain_text("outside the filter", timeout=20_000)
+    thumb = keyed(page, "map_threshold", "[role=slider]")
+    thumb.focus()
+    thumb.press("End")
+    expect(keyed(page, "map_threshold_said")).to_contain_text("18 appear")
+    expect(legend).to_contain_text("appears (18)")
+
+
+def test_without_webgl_the_map_is_drawn_all_the_same(serve, browser: Browser, explored: None) -> None:
+    server = serve()
+    off = [*ARGUMENTS[:-1], "--disable-webgl", "--disable-webgl2", "--disable-3d-apis"]
+    plain = browser.browser_type.launch(executable_path=CHROMIUM, args=off)
+    page = open_page(plain.new_context(viewport={"width": 1024, "height": 900}), f"{server.address}/map?run=r1")
+    expect(keyed(page, "map_plot", ".scatterlayer .points path").first).to_be_visible(timeout=MAP_MS)
+    plain.close()

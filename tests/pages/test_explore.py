@@ -1,0 +1,203 @@
+"""Map, batches and training: what they show of a run, and what they say when there is little or nonsense."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from streamlit.testing.v1 import AppTest
+
+from pages.ui import focus, mapping, scatter, training_charts
+from pages.ui.record import difference
+from sedi_engine.seeds import library_seeds
+from sedi_engine.service import Service
+from store import map_view, runs
+from tests.pages.builder import begin, explored
+from tests.pages.conftest import ROOT
+from tests.story import Story
+
+PAGES = ("diversity", "batches", "training")
+Show = Callable[..., AppTest]
+
+
+@pytest.fixture
+def open_at(data) -> Show:
+    """A page at an address with these parameters."""
+
+    def open_page(page: str, **query: str) -> AppTest:
+        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+        app.run()
+        for name, value in query.items():
+            app.query_params[name] = value
+        app.switch_page(f"pages/{page}.py").run()
+        assert not app.exception
+        return app
+
+    return open_page
+
+
+def texts(app: AppTest) -> str:
+    return "\n".join(str(one.value) for one in (*app.text, *app.caption, *app.subheader))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_empty_store_says_what_to_do(open_at: Show, page: str) -> None:
+    assert "Start the demo on Overview" in texts(open_at(page))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_run_that_has_made_nothing_says_what_is_missing(
+    open_at: Show, service: Service, page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.maps, "update", lambda *args, **more: None)
+    begin(service.store, Story(**{"train.model": "none"}))
+    service.store.write(runs.set_status, "r1", "completed")
+    app = open_at(page)
+    if page != "diversity":
+        assert "Next:" in texts(app)
+    assert not app.get("plotly_chart")
+
+
+def test_the_map_counts_what_it_draws_and_a_search_greys_the_rest(open_at: Show, service: Service) -> None:
+    explored(service.store)
+    assert "174 drawn of 174 on the map; 174 pass the filter." in texts(open_at("diversity"))
+    assert "174 drawn of 174 on the map; 1 pass the filter." in texts(
+        open_at("diversity", map_search=library_seeds()[5].instruction)
+    )
+
+
+def test_another_threshold_says_what_it_would_keep(open_at: Show, service: Service) -> None:
+    explored(service.store)
+    said = texts(open_at("diversity", map_threshold="1.0"))
+    assert "At τ 1.00:" in said
+    assert "an upper bound" in said
+    assert "18 appear, 0 disappear" in said
+    assert "(exact)" in texts(open_at("diversity", map_threshold="0.5"))
+
+
+def test_a_task_in_the_address_is_shown_with_its_lineage_and_can_be_decided(open_at: Show, service: Service) -> None:
+    explored(service.store)
+    app = open_at("diversity", item="candidate:r1-0-2")
+    said = texts(app)
+    assert "Dropped at similarity: similar." in said
+    assert "seeds in its prompt" in said
+    assert any("[-" in code.value for code in app.code)
+    app.button(key="map_rescue").click().run()
+    assert not app.exception
+    row = service.store.read(map_view.frame, "r1").set_index("ident").loc["r1-0-2"]
+    assert row["status"] == "rescued"
+    app.button(key="map_undo").click().run()
+    assert service.store.read(map_view.frame, "r1").set_index("ident").loc["r1-0-2"]["status"] == "dropped"
+
+
+def test_a_region_in_the_address_selects_what_lies_in_it_and_decides_it_together(
+    open_at: Show, service: Service
+) -> None:
+    explored(service.store)
+    app = open_at("diversity", region="-9,-9;9,-9;9,9;-9,9")
+    assert "174 tasks selected" in texts(app)
+    app.segmented_control(key="map_bulk_kind").select("flag").run()
+    app.button(key="map_bulk").click().run()
+    assert not app.exception
+    assert service.store.read(map_view.frame, "r1")["decision"].eq("flag").sum() == 144
+
+
+@pytest.mark.parametrize("query", [{"step": "99"}, {"step": "x"}, {"region": "1;2"}, {"region": "nan,1;2,3;4,5"}])
+def test_an_address_that_names_nothing_selects_nothing(open_at: Show, service: Service, query: dict[str, str]) -> None:
+    explored(service.store, windows=1)
+    for page in PAGES:
+        assert "tasks selected" not in texts(open_at(page, **query))
+    gone = texts(open_at("diversity", item="candidate:gone"))
+    assert "There is no task 'candidate:gone' in this run." in gone
+
+
+def test_a_batch_stands_beside_random_ones_and_says_why_it_won(open_at: Show, service: Service) -> None:
+    explored(service.store)
+    app = open_at("batches")
+    assert app.selectbox(key="batches_select").value == 12, "the newest attractive one"
+    said = texts(app)
+    assert "200 random batches of 4 from the same 16 tasks of window 3." in said
+    assert "Its gradient norm is number 1 of 4 in window 3." in said
+    assert "number 3 of 4" in texts(open_at("batches", step="6"))
+
+
+def test_a_norm_that_is_no_number_is_said_and_left_out(open_at: Show, service: Service) -> None:
+    explored(service.store)
+    service.store.write(lambda cursor: cursor.execute("UPDATE step SET grad_norm = 'nan' WHERE step = 2") and None)
+    for page in ("batches", "training"):
+        app = open_at(page)
+        assert app.get("plotly_chart")
+    assert "1 steps have a gradient norm that is no number" in texts(app)
+
+
+def test_a_step_in_the_address_shows_its_batch_under_the_curves(open_at: Show, service: Service) -> None:
+    explored(service.store)
+    assert "Batch of step 7" in texts(open_at("training", step="7"))
+    assert "no batch of step 70" in texts(open_at("training", step="70"))
+
+
+@given(st.lists(st.tuples(st.floats(-1e4, 1e4), st.floats(-1e4, 1e4)), min_size=3, max_size=200))
+def test_a_region_goes_through_the_address(corners: list[tuple[float, float]]) -> None:
+    read = focus.read(focus.write(tuple(corners)))
+    assert 3 <= len(read) <= 2 * focus.MOST_CORNERS
+    if len(corners) <= focus.MOST_CORNERS:
+        assert np.allclose(read, corners, atol=10**-focus.DIGITS)
+
+
+@given(st.text(max_size=60))
+def test_an_address_of_any_text_is_a_region_or_none(text: str) -> None:
+    assert focus.read(text) == () or len(focus.read(text)) >= 3
+
+
+def test_inside_a_lasso_is_inside_also_where_it_is_hollow() -> None:
+    horseshoe = ((0, 0), (3, 0), (3, 3), (2, 3), (2, 1), (1, 1), (1, 3), (0, 3))
+    x, y = np.meshgrid([0.5, 1.5, 2.5, 3.5], [0.5, 2.0])
+    found = focus.inside(x.ravel(), y.ravel(), horseshoe)
+    assert found.tolist() == [True, True, True, False, True, False, True, False]
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_a_difference_holds_every_word_of_both_texts(before: str, after: str) -> None:
+    said = difference(before, after)
+    for word in before.split() + after.split():
+        assert word in said
+
+
+def test_the_figure_escapes_every_text_and_draws_no_more_than_it_may(service: Service) -> None:
+    hostile = "<span style=\"background:url('http://x.invalid')\">x</span>\u202e\x00" + "long " * 99
+    explored(service.store, texts=(hostile,))
+    rows = mapping.frame(service.store, "r1")
+    few = mapping.drawn(rows, np.ones(len(rows), dtype=bool), (rows["step"] == 3).fillna(False).to_numpy(), 30)
+    assert len(few) == 30
+    assert (few["step"] == 3).sum() == 4
+    for svg in (False, True):
+        figure = scatter.figure(scatter.layers(few, np.ones(30, dtype=bool), "status"), (), None, svg=svg)
+        assert {trace.type for trace in figure.data} == {"scatter" if svg else "scattergl"}
+        hover = "".join(text for trace in figure.data for text in trace.text)
+        assert "<" not in hover
+        assert "\u202e" not in hover
+        assert sum(len(trace.x) for trace in figure.data) == 30
+
+
+@pytest.mark.parametrize("colour", list(mapping.COLOURS))
+def test_every_colouring_draws_every_row_once(service: Service, colour: str) -> None:
+    explored(service.store)
+    rows = mapping.frame(service.store, "r1")
+    passes = (rows["since"] <= 1).to_numpy()
+    drawn = scatter.layers(rows, passes, colour)
+    assert sorted(at for layer in drawn for at in layer.rows.index) == list(rows.index)
+    assert drawn[0].name == scatter.CONTEXT
+
+
+def test_the_norm_has_four_forms_and_none_invents_a_number() -> None:
+    rows = [
+        {"grad_norm": value, "grad_norm_detrended": None, "response_tokens": tokens}
+        for value, tokens in ((1.0, 10), (float("nan"), 20), (3.0, 30), (2.0, 40))
+    ]
+    for form in training_charts.NORMS:
+        assert training_charts.norm_values(rows, form)[1] is None
+    assert training_charts.norm_values(rows, "smoothed")[0] == 1.0
+    assert training_charts.norm_values(rows, "detrended") == [None] * 4
