@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cards, focus, map_controls, map_state, mapping, record, scatter, selected, shell
+from pages.ui import cards, emptiness, focus, map_controls, map_state, mapping, record, scatter, selected, shell
+from pages.ui.emptiness import Region
 from pages.ui.mapping import View
 from store import maps, views
 
@@ -26,7 +27,7 @@ def picked() -> None:
             focus.show_item(st.session_state["map_subjects"][place])
 
 
-def draw(rows: pd.DataFrame, view: View) -> np.ndarray:
+def draw(rows: pd.DataFrame, view: View, empty: list[Region]) -> np.ndarray:
     """The figure with its controls' outcome; which rows the address looks at."""
     passes = mapping.shown(rows, view)
     chosen = mapping.chosen(rows)
@@ -36,7 +37,8 @@ def draw(rows: pd.DataFrame, view: View) -> np.ndarray:
     layers = scatter.layers(drawn, passes[at], view.colour)
     region = focus.region()
     lit = None if region else rows[chosen]
-    figure = scatter.figure(layers, [region] if region else [], lit, svg=most == mapping.MOST_DRAWN_SVG)
+    outlines = [region] if region else [one.outline for one in empty]
+    figure = scatter.figure(layers, outlines, lit, svg=most == mapping.MOST_DRAWN_SVG)
     st.session_state["map_subjects"] = rows["subject"].tolist()
     st.plotly_chart(
         figure,
@@ -64,15 +66,18 @@ def show(run_id: str) -> None:
     if not len(rows):
         st.caption("The tasks of this run appear here once they are embedded.")
         return
+    empty = emptiness.found(service, run_id, rows)
     view, rows = map_controls.draw(service, run_id, rows)
     subject = focus.item()
     left, right = st.columns([5, 3], gap="medium")
     with left:
-        chosen = draw(rows, view)
+        chosen = draw(rows, view, empty)
     with right:
+        map_state.about(service, run_id)
         if subject:
             record.show(service, run_id, subject)
-        map_state.about(service, run_id)
+        else:
+            emptiness.show(service, run_id, empty)
     if subject:
         return
     if chosen.any():

@@ -11,6 +11,7 @@ import hashlib
 import json
 import threading
 from collections import deque
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -22,13 +23,14 @@ from sedi_engine.generator import journal
 from sedi_engine.preflight import check_ready, keep_stream
 from sedi_engine.process import WorkerProcess
 from sedi_engine.seeds import draw_start, library_seeds
-from store import calls, decisions, imports, runs, seeds, snapshot, views, writer
+from store import aims, calls, decisions, imports, runs, seeds, snapshot, views, writer
 from store.database import Cursor, Store
 from store.events import Event, Failed, Stopped, WindowFinished
 from store.records import RunStatus
 
 CANCEL_GRACE_S = 60.0
 IDLE_S = 2.0
+AT_A_WINDOWS_END = ("completed", "waiting_for_review")
 
 
 class Manager:
@@ -93,6 +95,23 @@ class Manager:
         check_ready(config, key, self.store.folder)
         self.store.write(_requeue, run_id, config)
         self._enqueue(run_id, key)
+
+    def generate_here(self, run_id: str, demo_ids: Sequence[str], by: str) -> None:
+        """One iteration more whose prompts show these tasks alone; raises JobError unless a window has just ended."""
+        run = self.get(run_id)
+        if run["status"] not in AT_A_WINDOWS_END:
+            raise JobError(
+                f"Run {run_id} is {run['status']}; it can be aimed when it has completed, or waits for review.",
+                "Let the window that is open come to its end first.",
+            )
+        if not demo_ids:
+            raise JobError("There is nothing to show the generator.", "Choose a region that holds an active seed.")
+        self.store.write(aims.take, run_id, run["iteration"] + 1, demo_ids, by)
+        try:
+            self.resume(run_id, more_iterations=1 if run["status"] == "completed" else 0)
+        except BaseException:
+            self.store.write(aims.drop, run_id, run["iteration"] + 1)
+            raise
 
     def pause(self, run_id: str) -> None:
         """Stop a run so that it can go on: calls in flight come back first."""

@@ -32,7 +32,12 @@ def m003_map(cursor: duckdb.DuckDBPyConnection) -> None:
             cursor.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_initial, m002_any_generator_any_data, m003_map)
+def m004_aim(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Iterations whose demonstrations a person chose."""
+    cursor.execute(_AIM)
+
+
+MIGRATIONS: tuple[Migration, ...] = (m001_initial, m002_any_generator_any_data, m003_map, m004_aim)
 
 
 def migrate(connection: duckdb.DuckDBPyConnection) -> None:
@@ -347,4 +352,15 @@ CREATE VIEW task AS
     FROM imported_task JOIN import USING (import_id) WHERE target = 'reference'
     UNION ALL
     SELECT 'candidate:' || candidate_id, run_id, instruction, input, output FROM candidate
+"""
+
+_AIM = """
+CREATE TABLE aim (
+    run_id VARCHAR NOT NULL,
+    iteration INTEGER NOT NULL,
+    demo_ids VARCHAR[] NOT NULL,
+    "by" VARCHAR NOT NULL,
+    "at" TIMESTAMP NOT NULL,
+    PRIMARY KEY (run_id, iteration)
+)
 """

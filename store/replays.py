@@ -59,8 +59,14 @@ FROM call WHERE run_id = $1 GROUP BY call_index, stage, position
 """
 
 
+AIMED = """
+SELECT call_index FROM call JOIN aim ON aim.run_id = call.run_id AND aim.iteration = call.iteration
+WHERE call.run_id = $1
+"""
+
+
 def rows_for_replay(cursor: Cursor, run_id: str) -> ReplayLog:
-    """The log of a run; calls whose reply is not judged yet are left out."""
+    """The log of a run; calls whose reply is not judged yet are left out, and those of an aimed iteration."""
     seeds = fetch(
         cursor,
         "SELECT s.instruction FROM run_seed r JOIN seed s USING (seed_id) "
@@ -70,7 +76,8 @@ def rows_for_replay(cursor: Cursor, run_id: str) -> ReplayLog:
     calls = fetch(
         cursor,
         f"SELECT j.call_index, spent.stage, spent.tokens, spent.usd FROM judgement j JOIN ({SPENT}) spent "  # noqa: S608
-        "ON spent.call_index = j.call_index AND spent.stage <> 'output' WHERE j.run_id = $1 ORDER BY j.call_index",
+        "ON spent.call_index = j.call_index AND spent.stage <> 'output' WHERE j.run_id = $1 "
+        f"AND j.call_index NOT IN ({AIMED}) ORDER BY j.call_index",
         [run_id],
     )
     candidates = fetch(

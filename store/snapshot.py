@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from store import batches, calls, candidates, decisions, imports, runs, seeds, steps
+from store import aims, batches, calls, candidates, decisions, imports, runs, seeds, steps
 from store.connection import fetch, fetch_one
 from store.events import Outcome
 from store.records import Batch, NearestSource, Record, Seed
@@ -78,6 +78,7 @@ class Snapshot(Record):
     checkpoint: str | None = None
     checkpoint_sha256: str | None = None
     heldout: tuple[Seed, ...] = ()
+    aim: tuple[str, ...] = ()
 
 
 def take(cursor: duckdb.DuckDBPyConnection, run_id: str) -> Snapshot:
@@ -127,6 +128,7 @@ def take(cursor: duckdb.DuckDBPyConnection, run_id: str) -> Snapshot:
         window_cap=closing.get("cap"),
         checkpoint=run["checkpoint"],
         checkpoint_sha256=run["checkpoint_sha256"],
+        aim=aims.of_iteration(cursor, run_id, iteration),
         heldout=imports.tasks(cursor, run["config"]["train"].get("heldout", BUILT_IN), MOST_HELDOUT),
     )
 

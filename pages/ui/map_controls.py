@@ -92,12 +92,12 @@ def _step_on(playing: bool) -> None:
 def _other_threshold(service: Service, run_id: str, rows: pd.DataFrame, threshold: float) -> pd.DataFrame:
     """Rows with the status that τ would give them; what it had kept and cost, in a sentence."""
     judged = service.store.read(views.judged_calls, run_id)
-    found = mapping.replayed(service.store, run_id, threshold, judged)
+    found, again = mapping.replayed(service.store, run_id, threshold, judged)
     said: dict[str, Any] = found.summary()
     per = said["calls_per_1000_kept"]
     calls = "–" if per is None else f"{per:,.0f}"
     cost = said["cost_usd_per_1000_kept"]
-    changed = rows.assign(status=mapping.beside(rows, found.kept_ids))
+    changed = rows.assign(status=mapping.beside(rows, found.kept_ids, again))
     counts = changed["status"].value_counts()
     bound = "exact" if found.exact else "an upper bound"
     st.text(

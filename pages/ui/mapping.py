@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pages.ui import focus
 from sedi_engine.replay import Replay, of_run
-from store import map_view
+from store import aims, map_view, replays
 from store.database import Store
 
 MOST_DRAWN = 10_000
@@ -57,28 +57,36 @@ def _frame(_store: Store, folder: str, run_id: str, mark: tuple[Any, ...]) -> pd
         for window, cluster in zip(rows["cluster_window"], rows["cluster"], strict=True)
     ]
     rows["since"] = rows["iteration"]
-    rows["iteration"] = [f"window {number}" if number else "start" for number in rows["since"]]
+    aimed = set(_store.read(aims.iterations, run_id))
+    rows["iteration"] = [
+        f"window {number}{', aimed' * (number in aimed)}" if number else "start" for number in rows["since"]
+    ]
     return rows
 
 
-def replayed(store: Store, run_id: str, threshold: float, judged: int) -> Replay:
-    """The run's candidates at another threshold; computed once for each threshold and length of the log."""
+def replayed(store: Store, run_id: str, threshold: float, judged: int) -> tuple[Replay, frozenset[str]]:
+    """The run's candidates at another threshold, and the ids that were judged again.
+
+    Computed once for each threshold and length of the log.
+    """
     return _replayed(store, str(store.folder), run_id, threshold, judged)
 
 
 @st.cache_resource(max_entries=64, show_spinner="Replaying the filter …")
-def _replayed(_store: Store, folder: str, run_id: str, threshold: float, judged: int) -> Replay:
-    return of_run(_store, run_id, threshold)
+def _replayed(_store: Store, folder: str, run_id: str, threshold: float, judged: int) -> tuple[Replay, frozenset[str]]:
+    log = _store.read(replays.rows_for_replay, run_id)
+    again = frozenset(candidate.candidate_id for call in log.calls for candidate in call.candidates)
+    return of_run(_store, run_id, threshold), again
 
 
-def beside(rows: pd.DataFrame, kept_ids: tuple[str, ...]) -> pd.Series:
-    """What another threshold changes for each row: kept at both, appears, disappears, dropped at both."""
+def beside(rows: pd.DataFrame, kept_ids: tuple[str, ...], again: frozenset[str]) -> pd.Series:
+    """What another threshold changes for each row judged again: kept at both, appears, disappears, dropped at both."""
     there = rows["ident"].isin(set(kept_ids))
     here = rows["status"].isin(["kept", "rejected"])
     changed = np.select(
         [there & here, there & ~here, here], ["kept at both", "appears", "disappears"], "dropped at both"
     )
-    return rows["status"].where(rows["kind"] != "candidate", changed)
+    return rows["status"].where(~rows["ident"].isin(again), changed)
 
 
 def shown(rows: pd.DataFrame, view: View) -> Mask:

@@ -46,8 +46,7 @@ class Asks:
         if self._stream:
             return self._recorded(call_index)
         rng = self._random(call_index)
-        seed_ids = _draw(rng, self._seeds, self._config.demos.count)
-        pool_ids = _draw(rng, self._made, self._config.demos.from_pool)
+        seed_ids, pool_ids = self._demonstrations(rng)
         demos = [self._seeds[ident] for ident in seed_ids] + [self._made[ident] for ident in pool_ids]
         n, sampling_seed = self._config.generator.tasks_per_call, rng.getrandbits(SEED_BITS)
         if self._config.generator.prompt_form == "staged":
@@ -58,6 +57,17 @@ class Asks:
             request = prompts.whole_task_request(demos, self._config, sampling_seed, self.templates)
         call = self._call(call_index, stage, request, n, seed_ids, pool_ids)
         return Ask(call, request)
+
+    def _demonstrations(self, rng: random.Random) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Ids of seeds and of machine-made examples to show; an aimed iteration draws from its own alone."""
+        wanted, aim = self._config.demos, self._snapshot.aim
+        seeds = {ident: self._seeds[ident] for ident in aim if ident in self._seeds} if aim else self._seeds
+        made = {ident: self._made[ident] for ident in aim if ident in self._made} if aim else self._made
+        if not seeds and not made:
+            seeds, made = self._seeds, self._made  # what it was aimed at has left S since
+        seed_ids = _draw(rng, seeds, wanted.count)
+        missing = wanted.count - len(seed_ids) if aim else 0
+        return seed_ids, _draw(rng, made, wanted.from_pool + missing)
 
     def output(self, of: Call, position: int, instruction: str) -> Ask:
         """The call for the output of a candidate that passed; an endpoint sees the demonstrations of its list."""

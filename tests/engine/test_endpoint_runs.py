@@ -13,12 +13,13 @@ import pytest
 
 from sedi_engine import keys, paths
 from sedi_engine.config import RunConfig
-from sedi_engine.errors import ConfigError
+from sedi_engine.errors import ConfigError, JobError, StudioError
 from sedi_engine.generator import journal
 from sedi_engine.jobs import Manager
-from store import runs
+from store import aims, candidates, runs, seeds
 from store.connection import fetch
 from store.database import Store
+from store.replays import rows_for_replay
 from tests.loopback import BROKEN, Answer, Asked, Fault, LoopbackServer
 from tests.replies import answering, reply
 
@@ -215,3 +216,43 @@ def test_half_a_list_is_used_and_half_an_output_asked_for_again(manager: Manager
     assert {(row["attempt"], row["finish_reason"], row["usage_source"]) for row in lists} == {(0, "cut", "estimated")}
     assert {(row["attempt"], row["finish_reason"]) for row in outputs} == {(0, "cut"), (1, "stop")}
     assert summary["failed_by_cause"]["missing"] + summary["dropped"].get("truncated", 0) > 0
+
+
+def test_an_aimed_iteration_shows_its_own_seeds_alone_and_is_left_out_of_replays(manager: Manager) -> None:
+    with LoopbackServer(answering()) as server:
+        run_id = finish(manager, server, generator__prompt_form="whole_task")["run_id"]
+        before = manager.store.read(rows_for_replay, run_id)
+        active = [row["seed_id"] for row in manager.store.read(seeds.of_run, run_id) if row["status"] == "active"]
+        kept = manager.store.read(candidates.pool, run_id)[0]["candidate_id"]
+        aimed = (active[3], active[7], kept)
+        manager.generate_here(run_id, aimed, "ann")
+        with pytest.raises(JobError, match="it can be aimed when it has completed"):
+            manager.generate_here(run_id, aimed, "ann")
+        assert manager.wait(run_id, 120)
+        with pytest.raises(JobError, match="nothing to show"):
+            manager.generate_here(run_id, (), "ann")
+    done = manager.store.read(runs.summary, run_id)
+    assert (done["status"], done["iteration"], done["iterations"]) == ("completed", 2, 2)
+    assert manager.store.read(aims.iterations, run_id) == [2]
+    with manager.store.cursor() as cursor:
+        calls = fetch(cursor, "SELECT * FROM call WHERE run_id = ? AND iteration = 2", [run_id])
+    assert calls
+    for call in calls:
+        assert set(call["demo_seed_ids"]) == set(aimed[:2])
+        assert call["demo_pool_ids"] == [kept]
+    after = manager.store.read(rows_for_replay, run_id)
+    sent_before = {call.call_index for call in after.calls}
+    assert sent_before.isdisjoint(call["call_index"] for call in calls)
+    assert {call.call_index for call in before.calls} <= sent_before
+
+
+def test_an_aim_that_cannot_start_leaves_no_mark(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+    with LoopbackServer(answering()) as server:
+        run_id = finish(manager, server, generator__prompt_form="whole_task")["run_id"]
+    monkeypatch.delenv(KEY_NAME)
+    manager._keys.clear()
+    active = [row["seed_id"] for row in manager.store.read(seeds.of_run, run_id)]
+    with pytest.raises(StudioError):
+        manager.generate_here(run_id, active[:3], "ann")
+    assert manager.store.read(aims.iterations, run_id) == []
+    assert manager.store.read(runs.summary, run_id)["status"] == "completed"

@@ -72,9 +72,8 @@ def test_hostile_words_are_text_and_nothing_leaves_the_machine(
         page.on("request", lambda request: asked.append(request.url))
         page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
         page.goto(f"{server.address}/{path}")
-        expect(keyed(page, f"{RUN_BOXES.get(path.partition('?')[0], path) or 'overview'}_run")).to_be_visible(
-            timeout=30_000
-        )
+        name = path.partition("?")[0] or "overview"
+        expect(keyed(page, f"{RUN_BOXES.get(name, name)}_run")).to_be_visible(timeout=30_000)
         page.wait_for_load_state("networkidle")
     expect(page.get_by_text("<script>alert(1)</script>").first).to_be_visible()
     assert page.locator("a[href^='javascript']").count() == 0
