@@ -10,7 +10,9 @@ ICON = str(Path(__file__).with_name("pages") / "ui" / "icon.svg")
 
 def main() -> None:
     """Draw the page that the address names."""
-    st.set_page_config(page_title="SeDi Studio", page_icon=ICON, layout="wide")
+    from pages.ui import present, shell
+
+    st.set_page_config(page_title=shell.title(), page_icon=ICON, layout="wide")
     st.logo(ICON, size="large")
     pages = [
         st.Page("pages/overview.py", title="Overview", icon=":material/all_inclusive:", default=True),
@@ -21,7 +23,7 @@ def main() -> None:
         st.Page("pages/seeds.py", title="Seeds", icon=":material/psychiatry:", url_path="seeds"),
         st.Page("pages/runs.py", title="Runs & data", icon=":material/database:", url_path="runs"),
     ]
-    st.navigation(pages, position="top").run()
+    st.navigation(pages, position="hidden" if present.wanted() else "top").run()
 
 
 if get_script_run_ctx(suppress_warning=True) is None:

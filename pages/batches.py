@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui import batch_card, batch_charts, cards, charts, focus, map_state, mapping, scatter, shell
+from pages.ui import batch_card, batch_charts, cards, charts, focus, map_state, mapping, saving, scatter, shell
 from pages.ui.tables import number, table, text
 from sedi_engine import batch_study
 from sedi_engine.batch_study import Standing
@@ -118,7 +118,10 @@ def _beside_random(
         st.caption(f"{batch_study.SHUFFLES} random batches of {len(rows)} from {whole}.")
         table([_row(one) for one in standings], STANDING, "batches_standings")
         figure = batch_charts.among_random(at_random, batch, MEASURE_WORDS)
-        st.plotly_chart(figure, key="batches_random", config=charts.CONFIG, alt="This batch among random ones")
+        st.plotly_chart(
+            figure, key="batches_random", config=saving.config("batches_random"), alt="This batch among random ones"
+        )
+        saving.offer("batches_random", lambda: _shuffles(at_random))
     st.caption("nearest pairs inside the batch")
     pairs = [
         {"cosine": cosine, "one": rows[i]["instruction"], "other": rows[j]["instruction"]}
@@ -126,6 +129,13 @@ def _beside_random(
     ]
     shown = {"cosine": "cosine", "one": "one", "other": "other"}
     table(pairs, shown, "batches_pairs", cosine=number(80, format="%.3f"), one=text(480), other=text(480))
+
+
+def _shuffles(at_random: dict[str, Any]) -> list[dict[str, float]]:
+    return [
+        {"shuffle": number, **{name: float(values[number]) for name, values in at_random.items()}}
+        for number in range(batch_study.SHUFFLES)
+    ]
 
 
 def _row(one: Standing) -> dict[str, str]:

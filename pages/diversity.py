@@ -6,12 +6,26 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cards, emptiness, focus, map_controls, map_state, mapping, record, scatter, selected, shell
+from pages.ui import cards, emptiness, focus, map_controls, map_state, mapping, record, saving, scatter, selected, shell
 from pages.ui.emptiness import Region
 from pages.ui.mapping import View
 from store import maps, views
 
 PAGE = "map"
+CSV = [
+    "subject",
+    "x",
+    "y",
+    "status",
+    "reason",
+    "iteration",
+    "step",
+    "origin",
+    "max_rouge_l",
+    "loss",
+    "credit",
+    "instruction",
+]
 
 
 def picked() -> None:
@@ -43,7 +57,7 @@ def draw(rows: pd.DataFrame, view: View, empty: list[Region]) -> np.ndarray:
     st.plotly_chart(
         figure,
         key="map_plot",
-        config=scatter.CONFIG,
+        config=saving.config(PAGE, **scatter.CONFIG),
         on_select=picked,
         selection_mode=("points", "box", "lasso"),
         alt=f"Diversity map of {len(drawn):,} tasks, coloured by {mapping.COLOURS.get(view.colour, view.colour)}",
@@ -52,6 +66,7 @@ def draw(rows: pd.DataFrame, view: View, empty: list[Region]) -> np.ndarray:
         f"{len(drawn):,} drawn of {len(rows):,} on the map; {int(passes.sum()):,} pass the filter. "
         "Drag to lasso, click a point for its lineage, double-click to let go."
     )
+    saving.offer(PAGE, lambda: drawn[CSV].to_dict("records"))
     return chosen & passes if region else chosen
 
 

@@ -70,8 +70,7 @@ def start(config: RunConfig) -> None:
 def live(run_id: str, was_alive: bool) -> None:
     """Everything of the run that changes by itself."""
     pulse = service.store.read(views.pulse, run_id)
-    if shell.is_alive(pulse["status"]) != was_alive:
-        st.rerun()
+    shell.noticed_end(pulse["status"], was_alive)
     summary = service.store.read(views.overview, run_id)
     watch.state(summary, pulse)
     controls.controls(service, run_id, pulse["status"], PAGE)

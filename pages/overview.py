@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import cards, loop, shell, words
+from pages.ui import cards, loop, present, shell, words
 from pages.ui.curves import pool_charts
 from sedi_engine.config import RunConfig
 from store import views
@@ -41,24 +41,34 @@ def first_visit() -> None:
 
 
 def another_demo() -> None:
-    """The same button, smaller, once there are runs."""
+    """The same button, smaller, once there are runs; and the way into the presentation."""
+    if present.wanted():
+        return
+    st.button("Present", icon=":material/slideshow:", key="overview_present", on_click=_present)
     if st.button("Start another demo", icon=":material/play_arrow:", key="overview_start_demo"):
         start_demo()
 
 
+def _present() -> None:
+    st.query_params[present.PARAMETER] = "true"
+
+
 def show(run_id: str) -> None:
     """The picture, the figures and what waits for a decision; polls while the run may change."""
+    if present.wanted():
+        present.show(service, run_id, service.store.read(views.overview, run_id))
+        return
     alive = shell.is_alive(service.store.read(views.pulse, run_id)["status"])
     st.fragment(_live, run_every=shell.POLL_S if alive else None)(run_id, alive)
     st.fragment(_curves, run_every=CURVE_POLL_S if alive else None)(run_id, alive)
+    _map(run_id)
     if not alive:
         shell.notice_revival(service, run_id)
 
 
 def _live(run_id: str, was_alive: bool) -> None:
     pulse = service.store.read(views.pulse, run_id)
-    if shell.is_alive(pulse["status"]) != was_alive:
-        st.rerun()
+    shell.noticed_end(pulse["status"], was_alive)
     summary = service.store.read(views.overview, run_id)
     _state(summary, pulse)
     st.html(loop.picture(loop.stations(summary), summary["phase"]))
@@ -109,6 +119,14 @@ def _figures(summary: dict[str, Any]) -> None:
 
 def _curves(run_id: str, alive: bool) -> None:
     pool_charts(service.store, run_id, alive)
+
+
+def _map(run_id: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader("The map", anchor=False)
+        st.page_link("pages/diversity.py", label="Explore it", icon=":material/scatter_plot:")
+    if not present.picture(service, run_id, height=420, key="overview_map"):
+        st.caption("It is made when Diversity map is first opened.")
 
 
 service = shell.open_service()

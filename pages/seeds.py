@@ -156,8 +156,7 @@ def library() -> None:
 def of_run(run_id: str, was_alive: bool) -> None:
     """What concerns one run; polls while it is alive, since windows end and propose."""
     pulse = service.store.read(views.pulse, run_id)
-    if shell.is_alive(pulse["status"]) != was_alive:
-        st.rerun()
+    shell.noticed_end(pulse["status"], was_alive)
     review(run_id, service.store.read(views.overview, run_id))
     seed_set(run_id)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import batch_card, cards, charts, controls, focus, shell, training_charts, words
+from pages.ui import batch_card, cards, charts, controls, focus, saving, shell, training_charts, words
 from sedi_engine.machine import usage
 from store import training, views
 
@@ -44,7 +44,8 @@ def options(run_id: str) -> tuple[list[str], str, bool]:
 def live(run_id: str, over: list[str], form: str, log: bool, was_alive: bool, step: int | None) -> None:
     """Everything that changes by itself; what stands outside is drawn anew where a click changed it."""
     pulse = service.store.read(views.pulse, run_id)
-    if shell.is_alive(pulse["status"]) != was_alive or focus.step() != step:
+    shell.noticed_end(pulse["status"], was_alive)
+    if focus.step() != step:
         st.rerun()
     _state(run_id, pulse)
     controls.controls(service, run_id, pulse["status"], PAGE)
@@ -58,11 +59,12 @@ def live(run_id: str, over: list[str], form: str, log: bool, was_alive: bool, st
         st.plotly_chart(
             figure,
             key="training_plot",
-            config=charts.CONFIG,
+            config=saving.config(PAGE),
             on_select=picked,
             selection_mode="points",
             alt="Loss and gradient norm over optimiser steps",
         )
+    saving.offer(PAGE, lambda: [row for of_run in rows.values() for row in of_run])
     if bad := sum(training_charts.norm_values([row], "raw") == [None] for row in rows[run_id]):
         cards.card(f"{bad} steps have a gradient norm that is no number; they are left out.", colour="orange")
     st.plotly_chart(

@@ -1,6 +1,6 @@
 """Empty neighbourhoods: regions where seeds or a reference set have points and kept examples have few.
 
-They are found in embedding space, not on the picture. The guides (active seeds, reference tasks) are clustered; every
+They are found in embedding space, not on the picture. The guides (seeds, reference tasks) are clustered; every
 kept example belongs to the region of its nearest guide; a region is empty where it has significantly fewer of them than
 its share of the guides would give it. Pure: vectors in, regions out.
 """

@@ -40,7 +40,7 @@ def found(service: Service, run_id: str, rows: pd.DataFrame) -> list[Region]:
 
 @st.cache_resource(max_entries=16, show_spinner="Looking for empty neighbourhoods …")
 def _found(_store: Store, folder: str, run_id: str, mark: tuple[Any, ...], _rows: pd.DataFrame) -> list[Region]:
-    guides = _rows[_rows["status"].isin(["seed", "reference"])].reset_index(drop=True)
+    guides = _rows[_rows["status"].isin(["seed", "former seed", "reference"])].reset_index(drop=True)
     kept = _rows[_rows["status"].isin(["kept", "rescued"])].reset_index(drop=True)
     active = (guides["status"] == "seed").tolist()
     made = []

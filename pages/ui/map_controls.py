@@ -13,7 +13,7 @@ from sedi_engine.service import Service
 from store import maps, views
 
 PLAY_S = 1.2
-SHOWS = {"all": "Kept and dropped", "kept": "Kept only", "dropped": "Dropped only"}
+SHOWS = {"all": "All", "kept": "Kept", "dropped": "Dropped"}
 WEBGL = """
 export default function ({ setStateValue }) {
   const canvas = document.createElement("canvas");

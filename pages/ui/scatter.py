@@ -33,12 +33,7 @@ LOOKS = {
     "dropped at both": (GREY, "x-thin-open", 6),
 }
 CONTEXT = "outside the filter"
-CONFIG = {
-    "displaylogo": False,
-    "scrollZoom": True,
-    "modeBarButtonsToRemove": ["autoScale2d", "zoomIn2d", "zoomOut2d"],
-    "toImageButtonOptions": {"format": "png", "scale": 2, "filename": "diversity-map"},
-}
+CONFIG = {"scrollZoom": True, "modeBarButtonsToRemove": ["autoScale2d", "zoomIn2d", "zoomOut2d"]}
 
 
 class Layer(NamedTuple):

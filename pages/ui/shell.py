@@ -16,6 +16,7 @@ from store.errors import StudioError
 
 POLL_S = 1.0
 IDLE_POLL_S = 5.0
+TITLE, ENDED = "SeDi Studio", "ended_title"
 
 
 def open_service() -> Service:
@@ -64,6 +65,19 @@ def show_run(run_id: str) -> None:
 def is_alive(status: str) -> bool:
     """Whether a run may still change by itself, so that the page polls."""
     return status in ("queued", "running")
+
+
+def noticed_end(status: str, was_alive: bool) -> None:
+    """Draw the whole page anew where a run began or ended since it was drawn; an end is told in the tab's title."""
+    if is_alive(status) != was_alive:
+        if was_alive:
+            st.session_state[ENDED] = f"● {words.STATUS[status][0]} · {TITLE}"
+        st.rerun()
+
+
+def title() -> str:
+    """The tab's title: the program's name, or for one drawing of the page that a run has ended."""
+    return str(st.session_state.pop(ENDED, TITLE))
 
 
 def notice_revival(store_service: Service, run_id: str) -> None:

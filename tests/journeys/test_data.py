@@ -46,6 +46,7 @@ def run_to_its_end(page: Page, threshold: str) -> None:
     keyed(page, "generate_start", "button").click()
     expect(page).not_to_have_url(before)
     expect(keyed(page, "generate_state").get_by_text("completed")).to_be_visible(timeout=60_000)
+    expect(page).to_have_title("● completed · SeDi Studio")
 
 
 def test_a_researcher_brings_tasks_and_an_endpoint_and_takes_a_data_set_away(

@@ -4,7 +4,7 @@ import pytest
 
 from sedi_engine.service import Service
 from store import runs
-from tests.pages.builder import begin, in_review, window
+from tests.pages.builder import begin, explored, in_review, window
 from tests.pages.conftest import Open
 from tests.story import Story
 
@@ -71,3 +71,23 @@ def test_the_chosen_run_goes_along_to_another_page(show: Open, service: Service)
     assert app.query_params["run"] == "r1"
     app.switch_page("pages/seeds.py").run()
     assert app.selectbox(key="seeds_run").value == "r1"
+
+
+def test_the_presentation_tells_every_part_and_offers_nothing_that_spends(show: Open, service: Service) -> None:
+    explored(service.store)
+    app = show()
+    app.button(key="overview_present").click().run()
+    for part, said in (
+        ("The loop", "tasks kept"),
+        ("The filter", "Kept of the same candidates"),
+        ("Seeds", "proposals were accepted"),
+    ):
+        app.segmented_control(key="overview_story").select(part).run()
+        assert not app.exception
+        assert said in texts(app)
+        assert [button.key for button in app.button] == ["overview_leave"]
+    for part in ("The map", "Training"):
+        app.segmented_control(key="overview_story").select(part).run()
+        assert app.get("plotly_chart")
+    app.button(key="overview_leave").click().run()
+    assert app.button(key="overview_start_demo")

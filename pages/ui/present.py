@@ -1,0 +1,111 @@
+"""The story of a run for people who look on: large type, one part a screen, nothing that spends or decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from pages.ui import charts, loop, mapping, scatter, training_charts, words
+from pages.ui.curves import pool_charts
+from sedi_engine.service import Service
+from store import maps, training, views
+
+PARAMETER = "overview_present"
+LARGE = """<style>
+[data-testid="stMain"] p, [data-testid="stMain"] [data-testid="stText"] {font-size: 1.45rem; line-height: 1.5}
+[data-testid="stMain"] h1 {font-size: 2.6rem} [data-testid="stMain"] h2 {font-size: 2rem}
+</style>"""
+
+
+def wanted() -> bool:
+    """Whether the address asks for the presentation."""
+    return st.query_params.get(PARAMETER) == "true"
+
+
+def show(service: Service, run_id: str, summary: dict[str, Any]) -> None:
+    """One part of the story, and the way to the others."""
+    st.html(LARGE)
+    with st.container(horizontal=True, vertical_alignment="center", key="overview_story_bar"):
+        names = list(STORIES)
+        name = st.segmented_control(
+            "Part", names, default=names[0], required=True, key="overview_story", bind="query-params",
+            label_visibility="collapsed",
+        )  # fmt: skip
+        st.button("Leave the presentation", icon=":material/close:", key="overview_leave", on_click=_leave)
+    STORIES[name or names[0]](service, run_id, summary)
+
+
+def _leave() -> None:
+    st.query_params.pop(PARAMETER, None)
+
+
+def _the_loop(service: Service, run_id: str, summary: dict[str, Any]) -> None:
+    st.header("A model writes tasks, and training says which to ask for next", anchor=False)
+    st.html(f'<div style="zoom:1.3">{loop.picture(loop.stations(summary), summary["phase"])}</div>')
+    st.text(
+        f"{summary['kept']:,} of {summary['parsed']:,} tasks kept ({words.share(summary['kept'], summary['parsed'])}), "
+        f"in {summary['iteration']} iterations, for {words.usd(summary['cost_usd'])}."
+    )
+
+
+def _the_filter(service: Service, run_id: str, summary: dict[str, Any]) -> None:
+    st.header("What is thrown away is paid for all the same", anchor=False)
+    pool_charts(service.store, run_id, alive=False)
+
+
+def _the_map(service: Service, run_id: str, summary: dict[str, Any]) -> None:
+    st.header("Where the tasks lie", anchor=False)
+    if not picture(service, run_id, height=620, key="overview_story_map"):
+        st.text("The map is made when Diversity map is first opened.")
+
+
+def _the_training(service: Service, run_id: str, summary: dict[str, Any]) -> None:
+    st.header("The batch that moves the model most proposes new seeds", anchor=False)
+    rows = service.store.read(training.steps, run_id)
+    if not rows:
+        st.text("No batch of this run was trained.")
+        return
+    figure = training_charts.curves({run_id: rows}, "raw", log=False, lit=None)
+    st.plotly_chart(figure, key="overview_story_training", config=charts.CONFIG, alt="Loss and gradient norm")
+
+
+def _the_seeds(service: Service, run_id: str, summary: dict[str, Any]) -> None:
+    st.header("Seeds come and go", anchor=False)
+    proposed = service.store.read(views.proposals, run_id)
+    taken = [row for row in proposed if row["decision"] == "accept"]
+    st.text(
+        f"S holds {summary['seeds_active']:,} seeds, {summary['seeds_start']:,} at the start. "
+        f"{len(taken):,} of {len(proposed):,} proposals were accepted."
+    )
+    for kind, title in (("promote", "Promoted"), ("evict", "Evicted")):
+        rows = [row for row in taken if row["kind"] == kind][:4]
+        if rows:
+            st.subheader(title, anchor=False)
+            st.text("\n".join(f"·  {row['instruction'][:140]}" for row in rows))
+
+
+STORIES: dict[str, Callable[[Service, str, dict[str, Any]], None]] = {
+    "The loop": _the_loop,
+    "The filter": _the_filter,
+    "The map": _the_map,
+    "Training": _the_training,
+    "Seeds": _the_seeds,
+}
+
+
+def picture(service: Service, run_id: str, height: int, key: str) -> bool:
+    """The run's map as a picture; False while there is none."""
+    if service.store.read(maps.current) is None:
+        return False
+    rows = mapping.frame(service.store, run_id)
+    if not len(rows):
+        return False
+    everything = np.ones(len(rows), dtype=bool)
+    drawn = mapping.drawn(rows, everything, ~everything, mapping.MOST_DRAWN_SVG)
+    figure = scatter.figure(scatter.layers(drawn, np.ones(len(drawn), dtype=bool), "status"), svg=True)
+    figure.update_layout(height=height, dragmode=False)
+    st.plotly_chart(figure, key=key, config={**charts.CONFIG, "staticPlot": True}, alt=f"Map of {len(drawn):,} tasks")
+    return True
