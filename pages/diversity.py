@@ -9,7 +9,7 @@ import streamlit as st
 from pages.ui import cards, emptiness, focus, map_controls, map_state, mapping, record, saving, scatter, selected, shell
 from pages.ui.emptiness import Region
 from pages.ui.mapping import View
-from store import maps, views
+from store import views
 
 PAGE = "map"
 CSV = [
@@ -38,7 +38,7 @@ def picked() -> None:
         place = point["customdata"]
         place = int(place[0] if isinstance(place, list) else place)
         if 0 <= place < len(st.session_state["map_subjects"]):
-            focus.show_item(st.session_state["map_subjects"][place])
+            focus.show_item(st.session_state["map_subjects"].iloc[place])
 
 
 def draw(rows: pd.DataFrame, view: View, empty: list[Region]) -> np.ndarray:
@@ -53,7 +53,7 @@ def draw(rows: pd.DataFrame, view: View, empty: list[Region]) -> np.ndarray:
     lit = None if region else rows[chosen]
     outlines = [region] if region else [one.outline for one in empty]
     figure = scatter.figure(layers, outlines, lit, svg=most == mapping.MOST_DRAWN_SVG)
-    st.session_state["map_subjects"] = rows["subject"].tolist()
+    st.session_state["map_subjects"] = rows["subject"]
     st.plotly_chart(
         figure,
         key="map_plot",
@@ -72,7 +72,7 @@ def draw(rows: pd.DataFrame, view: View, empty: list[Region]) -> np.ndarray:
 
 def show(run_id: str) -> None:
     """The map of a run, the task or the region that is looked at."""
-    if not service.store.read(maps.held, run_id):
+    if not map_state.counts(service, run_id)[0]:
         cards.card("There is nothing to draw: no seed and no candidate.", "Start a run on Generate.", "blue")
         return
     if not map_state.show(service, run_id):

@@ -59,12 +59,13 @@ def frame(cursor: Cursor, run_id: str) -> pd.DataFrame:
 
 
 def mark(cursor: Cursor, run_id: str) -> tuple[Any, ...]:
-    """What changes whenever `frame` may: the run's last event, the map's version and size, the last decision."""
+    """What changes whenever `frame`, or what it could show, may: events, map, decisions, seeds, reference tasks."""
     row = fetch_one(
         cursor,
         "SELECT (SELECT max(seq) FROM event WHERE run_id = ?) AS seq, "
         "(SELECT max(version) FROM map_version) AS version, "
-        "(SELECT count(*) FROM map_point) AS points, (SELECT max(decision_id) FROM decision) AS decided",
+        "(SELECT count(*) FROM map_point) AS points, (SELECT max(decision_id) FROM decision) AS decided, "
+        "(SELECT count(*) FROM seed) AS seeds, (SELECT count(*) FROM imported_task) AS imported",
         [run_id],
     )
     assert row is not None

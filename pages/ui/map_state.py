@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from pages.ui import cards, words
 from sedi_engine.mapping.job import Maps, why_refit
 from sedi_engine.service import Service
-from store import maps
+from store import map_view, maps
+from store.database import Store
 
 POLL_S = 1.0
 TRIED = "map_tried"
@@ -15,7 +18,7 @@ TRIED = "map_tried"
 
 def show(service: Service, run_id: str) -> bool:
     """Bring the map up to date if it is not, and say how that goes; whether there is a map to draw."""
-    waiting = service.store.read(maps.waiting, run_id)
+    _, waiting = counts(service, run_id)
     progress = service.maps.progress
     if progress.error is not None:
         cards.error(progress.error)
@@ -25,6 +28,17 @@ def show(service: Service, run_id: str) -> bool:
     busy = service.maps.progress.doing is not None
     st.fragment(_progress, run_every=POLL_S if busy else None)(service.maps, busy)
     return service.store.read(maps.current) is not None
+
+
+def counts(service: Service, run_id: str) -> tuple[int, int]:
+    """Tasks of a run's part of the map, and those of them that it does not show yet."""
+    store = service.store
+    return _counts(store, str(store.folder), run_id, store.read(map_view.mark, run_id))
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _counts(_store: Store, folder: str, run_id: str, mark: tuple[Any, ...]) -> tuple[int, int]:
+    return _store.read(maps.held, run_id), _store.read(maps.waiting, run_id)
 
 
 def _progress(worker: Maps, was_busy: bool) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.ui import focus
+from pages.ui import focus, scatter
 from sedi_engine.replay import Replay, of_run
 from store import aims, map_view, replays
 from store.database import Store
@@ -56,6 +56,7 @@ def _frame(_store: Store, folder: str, run_id: str, mark: tuple[Any, ...]) -> pd
         None if pd.isna(cluster) else f"window {window}, {cluster}"
         for window, cluster in zip(rows["cluster_window"], rows["cluster"], strict=True)
     ]
+    rows["hover"] = [scatter.hover(text) for text in rows["instruction"]]
     rows["since"] = rows["iteration"]
     aimed = set(_store.read(aims.iterations, run_id))
     rows["iteration"] = [

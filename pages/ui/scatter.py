@@ -129,13 +129,13 @@ def _add(made: Figure, rows: pd.DataFrame, svg: bool, **look: object) -> None:
         y=rows["y"].to_numpy(np.float32),
         mode="markers",
         customdata=rows.index.to_numpy(np.int32),
-        text=[_hover(text) for text in rows["instruction"]],
+        text=rows["hover"].tolist(),
         hovertemplate="%{text}<extra></extra>",
         **look,
     )
 
 
-def _hover(text: str) -> str:
+def hover(text: str) -> str:
     """The beginning of a text on one line, with nothing in it that is markup."""
     line = " ".join("".join(sign if sign.isprintable() else " " for sign in text[: 2 * HOVER_LENGTH]).split())
     return escape(line if len(line) <= HOVER_LENGTH else f"{line[: HOVER_LENGTH - 1]}…")

@@ -107,3 +107,15 @@ def bench_export(
 
     with errors_in_words():
         say(measure.run_export(rows), as_json)
+
+
+@bench.command("ui")
+def bench_ui(
+    records: Annotated[int, typer.Option(min=1000, help="Candidates in the store.")] = 100_000,
+    as_json: JsonOption = False,
+) -> None:
+    """A rerun of each page over a large store, beside an empty page and the bare figure, idle and beside a job."""
+    from sedi_engine.bench import ui as measure
+
+    with errors_in_words():
+        say(measure.run(records), as_json)
