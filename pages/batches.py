@@ -7,21 +7,11 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui import batch_card, batch_charts, cards, charts, focus, map_state, mapping, saving, scatter, shell
-from pages.ui.tables import number, table, text
+from pages.ui import batch_card, batch_charts, beside_random, cards, charts, focus, map_state, mapping, scatter, shell
 from sedi_engine import batch_study
-from sedi_engine.batch_study import Standing
-from store import maps, training, views
+from store import training, views
 
 PAGE = "batches"
-MEASURE_WORDS = {
-    "distinct_clusters": "distinct clusters",
-    "largest_share": "largest cluster’s share",
-    "vendi": "Vendi score",
-    "mean_distance": "mean cosine distance",
-    "near_duplicates": "near-duplicate pairs",
-}
-STANDING = {"measure": "measure", "own": "this batch", "random": "random: median (5 to 95 %)", "beats": "beats"}
 
 
 def choose(batches: list[dict[str, Any]]) -> dict[str, Any]:
@@ -72,7 +62,7 @@ def show(run_id: str) -> None:
     with right:
         st.subheader("On the map", anchor=False)
         _map(run_id, batch["step"])
-    _beside_random(run_id, batch, of_window, rows)
+    beside_random.show(service, run_id, batch, of_window, rows)
     _why(batches, batch)
 
 
@@ -85,68 +75,6 @@ def _map(run_id: str, step: int) -> None:
     figure = scatter.figure(scatter.layers(drawn, np.zeros(len(drawn), dtype=bool), "status"), (), rows[lit], svg=True)
     figure.update_layout(height=360, showlegend=False, dragmode="pan")
     st.plotly_chart(figure, key="batches_map", config=charts.CONFIG, alt=f"The batch of step {step} lit on the map")
-
-
-@st.cache_resource(max_entries=64, show_spinner="Dealing the same items at random …")
-def _control(folder: str, run_id: str, iteration: int, size: int, subjects: tuple[str, ...], clusters: tuple[int, ...]):
-    """The random batches of a window, and its vectors in the order of `subjects`; None while some have no vector."""
-    known, vectors = service.store.read(maps.vectors, subjects)
-    if len(known) < len(subjects):
-        return None
-    place = {name: at for at, name in enumerate(known)}
-    ordered = vectors[[place[name] for name in subjects]]
-    return ordered, batch_study.random_measures(ordered, clusters, size, seed=iteration)
-
-
-def _beside_random(
-    run_id: str, batch: dict[str, Any], of_window: list[dict[str, Any]], rows: list[dict[str, Any]]
-) -> None:
-    st.subheader("Beside the same items at random", anchor=False)
-    subjects = tuple(row["subject"] for row in of_window)
-    clusters = tuple(row["cluster"] for row in of_window)
-    found = _control(str(service.store.folder), run_id, batch["iteration"], len(rows), subjects, clusters)
-    if found is None:
-        _control.clear()
-        st.caption("Drawn once the window is embedded.")
-        return
-    vectors, at_random = found
-    places = {subject: at for at, subject in enumerate(subjects)}
-    own = vectors[[places[row["subject"]] for row in rows]]
-    standings = batch_study.standings(batch, at_random)
-    with st.container(key="batches_compare"):
-        whole = f"the same {len(subjects)} tasks of window {batch['iteration']}"
-        st.caption(f"{batch_study.SHUFFLES} random batches of {len(rows)} from {whole}.")
-        table([_row(one) for one in standings], STANDING, "batches_standings")
-        figure = batch_charts.among_random(at_random, batch, MEASURE_WORDS)
-        st.plotly_chart(
-            figure, key="batches_random", config=saving.config("batches_random"), alt="This batch among random ones"
-        )
-        saving.offer("batches_random", lambda: _shuffles(at_random))
-    st.caption("nearest pairs inside the batch")
-    pairs = [
-        {"cosine": cosine, "one": rows[i]["instruction"], "other": rows[j]["instruction"]}
-        for i, j, cosine in batch_study.nearest_pairs(own)
-    ]
-    shown = {"cosine": "cosine", "one": "one", "other": "other"}
-    table(pairs, shown, "batches_pairs", cosine=number(80, format="%.3f"), one=text(480), other=text(480))
-
-
-def _shuffles(at_random: dict[str, Any]) -> list[dict[str, float]]:
-    return [
-        {"shuffle": number, **{name: float(values[number]) for name, values in at_random.items()}}
-        for number in range(batch_study.SHUFFLES)
-    ]
-
-
-def _row(one: Standing) -> dict[str, str]:
-    how = "{:.0%}" if one.measure == "largest_share" else "{:.3g}"
-    value, low, median, high = (how.format(x) for x in (one.value, one.low, one.median, one.high))
-    return {
-        "measure": MEASURE_WORDS[one.measure],
-        "own": value,
-        "random": f"{median} ({low} to {high})",
-        "beats": f"{one.better_than:.0%} of them",
-    }
 
 
 def _why(batches: list[dict[str, Any]], batch: dict[str, Any]) -> None:

@@ -175,7 +175,7 @@ def difference(before: str, after: str) -> str:
     return " ".join(parts)
 
 
-def _cut(text_: str) -> str:
-    if len(text_) <= SHOWN_TEXT:
-        return text_
-    return f"{text_[:SHOWN_TEXT]} … ({len(text_):,} characters in all)"
+def _cut(whole: str) -> str:
+    if len(whole) <= SHOWN_TEXT:
+        return whole
+    return f"{whole[:SHOWN_TEXT]} … ({len(whole):,} characters in all)"

@@ -24,3 +24,10 @@ def test_every_form_of_export_is_measured() -> None:
     forms = {name: figures for name, figures in found.items() if isinstance(figures, dict)}
     assert set(forms) == {"alpaca", "jsonl", "csv", "parquet", "openai", "hf"}
     assert all(figures["rows_per_s"] > 0 for figures in forms.values())
+
+
+def test_every_page_is_measured_beside_an_empty_one_idle_and_beside_a_job() -> None:
+    found = last_json(sedi("bench", "ui", "--records", 1000, "--json"))
+    assert {"empty", "figure", "overview", "map", "lasso"} <= found["seconds"].keys() == found["busy_to_idle"].keys()
+    assert all(taken > 0 for taken in found["seconds"].values())
+    assert found["map_to_figure"] == found["seconds"]["map"] / found["seconds"]["figure"]
