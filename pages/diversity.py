@@ -64,7 +64,7 @@ def draw(rows: pd.DataFrame, view: View, empty: list[Region]) -> np.ndarray:
     )
     st.caption(
         f"{len(drawn):,} drawn of {len(rows):,} on the map; {int(passes.sum()):,} pass the filter. "
-        "Drag to lasso, click a point for its lineage, double-click to let go."
+        "Click a point for its lineage; lasso or box are in the bar above the map."
     )
     saving.offer(PAGE, lambda: drawn[CSV].to_dict("records"))
     return chosen & passes if region else chosen

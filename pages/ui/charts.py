@@ -125,6 +125,7 @@ def lit_norms(points: tuple[StepPoint, ...], lit: tuple[int, ...]) -> Figure:
     )
     figure.update_yaxes(title_text="gradient norm")
     figure.update_xaxes(title_text="optimiser step", **whole(len(points)))
+    figure.update_layout(clickmode="event+select")
     return dress(figure, height=240)
 
 

@@ -33,7 +33,11 @@ LOOKS = {
     "dropped at both": (GREY, "x-thin-open", 6),
 }
 CONTEXT = "outside the filter"
-CONFIG = {"scrollZoom": True, "modeBarButtonsToRemove": ["autoScale2d", "zoomIn2d", "zoomOut2d"]}
+CONFIG = {
+    "scrollZoom": True,
+    "displayModeBar": True,
+    "modeBarButtonsToRemove": ["autoScale2d", "zoomIn2d", "zoomOut2d"],
+}
 
 
 class Layer(NamedTuple):
@@ -116,7 +120,7 @@ def figure(
         height=620,
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
         legend={"orientation": "h", "x": 0, "y": -0.01, "yanchor": "top", "itemsizing": "constant"},
-        dragmode="lasso",
+        dragmode="pan",  # in the modes that select, Streamlit does not take a click on a point
         hovermode="closest",
         uirevision="map",
     )
@@ -138,7 +142,8 @@ def _add(made: Figure, rows: pd.DataFrame, svg: bool, **look: object) -> None:
 def hover(text: str) -> str:
     """The beginning of a text on one line, with nothing in it that is markup."""
     line = " ".join("".join(sign if sign.isprintable() else " " for sign in text[: 2 * HOVER_LENGTH]).split())
-    return escape(line if len(line) <= HOVER_LENGTH else f"{line[: HOVER_LENGTH - 1]}…")
+    shown = line if len(line) <= HOVER_LENGTH else f"{line[: HOVER_LENGTH - 1]}…"
+    return escape(shown, quote=False)  # Plotly shows &quot; as it stands
 
 
 def _words(name: str) -> str:

@@ -33,6 +33,7 @@ def explored(folder: Path) -> None:
 
 def lasso(page: Page) -> None:
     """Draw around the left half of the map."""
+    keyed(page, "map_plot", ".modebar-btn[data-val=lasso]").click()
     box = keyed(page, "map_plot", PLOT).bounding_box()
     assert box is not None
     corners = ((0.02, 0.02), (0.6, 0.02), (0.6, 0.98), (0.02, 0.98), (0.02, 0.03))
@@ -41,6 +42,21 @@ def lasso(page: Page) -> None:
     page.mouse.down()
     for place in places[1:]:
         page.mouse.move(*place, steps=12)
+    page.mouse.up()
+
+
+PLACE = """box => {
+    const plot = box.querySelector(".js-plotly-plot"), layout = plot._fullLayout, trace = plot._fullData[0];
+    const frame = plot.getBoundingClientRect(), x = layout.xaxis, y = layout.yaxis;
+    return [frame.left + x._offset + x.d2p(trace.x[0]), frame.top + y._offset + y.d2p(trace.y[0])];
+}"""
+
+
+def click_a_point(page: Page) -> None:
+    """Click the first point of the map's first trace."""
+    page.mouse.move(*keyed(page, "map_plot").evaluate(PLACE))
+    expect(keyed(page, "map_plot", ".hoverlayer .hovertext")).to_be_visible()
+    page.mouse.down()
     page.mouse.up()
 
 
@@ -76,6 +92,10 @@ def test_a_researcher_explores_a_run_and_a_colleague_sees_the_same(
     keyed(page, "map_clear", "button").click()
     expect(keyed(page, "map_selection")).to_have_count(0)
 
+    keyed(page, "map_plot", ".modebar-btn[data-val=pan]").click()
+    click_a_point(page)
+    page.wait_for_url("**item=candidate*")
+    expect(keyed(page, "map_record")).to_be_visible()
     page.goto(f"{server.address}/map?run=r1&item=candidate:r1-0-2")
     expect(keyed(page, "map_record")).to_contain_text("Dropped at similarity")
     page.goto(f"{server.address}/map?run=r1&item=candidate:r1-0-0")
