@@ -9,6 +9,7 @@ import streamlit as st
 from pages.ui import cards, loop, present, shell, words
 from pages.ui.curves import pool_charts
 from sedi_engine.config import RunConfig
+from sedi_engine.exports.recording import OURS, play
 from store import views
 
 PAGE = "overview"
@@ -35,6 +36,10 @@ def first_visit() -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         if st.button("Start the demo run", type="primary", icon=":material/play_arrow:", key="overview_start_demo"):
             start_demo()
+        if OURS.is_file() and st.button("Open a recorded run", icon=":material/movie:", key="overview_open_recording"):
+            if run_id := cards.attempt(play, service.store, OURS, OURS.name, shell.decided_by()):
+                shell.show_run(run_id)
+            st.rerun()
         st.caption(
             "3 iterations of 5 batches of 8: some minutes on two cores. It can be paused, cancelled and resumed."
         )

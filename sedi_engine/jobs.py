@@ -23,7 +23,7 @@ from sedi_engine.generator import journal
 from sedi_engine.preflight import check_ready, keep_stream
 from sedi_engine.process import WorkerProcess
 from sedi_engine.seeds import draw_start, library_seeds
-from store import aims, calls, decisions, imports, runs, seeds, snapshot, views, writer
+from store import aims, calls, decisions, imports, recordings, runs, seeds, snapshot, views, writer
 from store.database import Cursor, Store
 from store.events import Event, Failed, Stopped, WindowFinished
 from store.records import RunStatus
@@ -85,6 +85,8 @@ class Manager:
         run = self.get(run_id)
         if run["status"] in runs.ALIVE:
             raise JobError(f"Run {run_id} is {run['status']} already.", "Wait for it, or pause it first.")
+        if self.store.read(recordings.is_recording, run_id):
+            raise JobError(f"Run {run_id} is a recording.", "Start a run with the same settings instead.")
         config = RunConfig.model_validate(run["config"])
         if more_iterations or settings:
             iterations = config.iterations + more_iterations

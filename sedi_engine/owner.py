@@ -23,6 +23,7 @@ from sedi_engine.comparing import compare
 from sedi_engine.config import RunConfig
 from sedi_engine.errors import InputError, StudioError
 from sedi_engine.exports.adapter import export_adapter
+from sedi_engine.exports.recording import play, record
 from store import runs, spend
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ def commands(service: Service) -> dict[str, Callable[..., Any]]:
         "replay": replayed,
         "spend": lambda by: store.read(spend.spend, by),
         "export": export,
+        "record": lambda run_id, out: record(store, manager.get(run_id)["run_id"], Path(out)),
+        "play": lambda path, by: play(store, Path(path), Path(path).name, by),
         "export_adapter": lambda run_id, out: export_adapter(store, run_id, Path(out)),
     }
 

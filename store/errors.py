@@ -37,3 +37,9 @@ class ExportError(StudioError):
     """An export cannot be made as it was asked for; nothing was written."""
 
     exit_code = 2
+
+
+class RecordingError(StudioError):
+    """A recording cannot be made or read; nothing was changed."""
+
+    exit_code = 2

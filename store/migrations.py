@@ -37,7 +37,18 @@ def m004_aim(cursor: duckdb.DuckDBPyConnection) -> None:
     cursor.execute(_AIM)
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_initial, m002_any_generator_any_data, m003_map, m004_aim)
+def m005_recording(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Runs that came as a recording."""
+    cursor.execute(_RECORDING)
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    m001_initial,
+    m002_any_generator_any_data,
+    m003_map,
+    m004_aim,
+    m005_recording,
+)
 
 
 def migrate(connection: duckdb.DuckDBPyConnection) -> None:
@@ -362,5 +373,14 @@ CREATE TABLE aim (
     "by" VARCHAR NOT NULL,
     "at" TIMESTAMP NOT NULL,
     PRIMARY KEY (run_id, iteration)
+)
+"""
+
+_RECORDING = """
+CREATE TABLE recording (
+    run_id VARCHAR PRIMARY KEY,
+    name VARCHAR NOT NULL,
+    "by" VARCHAR NOT NULL,
+    "at" TIMESTAMP NOT NULL
 )
 """

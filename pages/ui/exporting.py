@@ -18,8 +18,14 @@ from store.selection import Selection
 
 KEY = "runs_exported"
 ASKED = "runs_export_asked"
-ADAPTER = "adapter"
-WHATS = {"kept": "Kept examples", "candidates": "All candidates", "seeds": "Seeds", ADAPTER: "Trained adapter"}
+ADAPTER, RECORDING = "adapter", "recording"
+WHATS = {
+    "kept": "Kept examples",
+    "candidates": "All candidates",
+    "seeds": "Seeds",
+    ADAPTER: "Trained adapter",
+    RECORDING: "Recording",
+}
 FORMAT_WORDS = {
     "alpaca": "Alpaca, JSON",
     "jsonl": "JSONL, every column",
@@ -48,6 +54,11 @@ def show(service: Service, run_id: str | None) -> None:
         if what == ADAPTER:
             st.caption("The LoRA adapter of the last finished window, with its card, as a zip archive.")
             file(service, (run_id, ADAPTER))
+            return
+        if what == RECORDING:
+            st.caption("The whole run as one file, which another dashboard shows with no key, GPU or network.")
+            with st.container(key="runs_record"):
+                file(service, (run_id, RECORDING))
             return
         try:
             selection = selection_of({"run_id": run_id, "what": what, **_filter(service, run_id, what)})
@@ -104,9 +115,9 @@ def file(service: Service, asked: tuple[Any, ...], page: str = "runs") -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Write the file", icon=":material/ios_share:", key=f"{page}_export_write", disabled=busy):
             st.session_state[ASKED] = asked
-            adapter = asked[-1] == ADAPTER
-            start = service.exporter.adapter if adapter else service.exporter.prepare
-            pending.begin(KEY, start, *(asked[:1] if adapter else asked))
+            exporter = service.exporter
+            start = {ADAPTER: exporter.adapter, RECORDING: exporter.recording}.get(asked[-1], exporter.prepare)
+            pending.begin(KEY, start, *(asked if start == exporter.prepare else asked[:1]))
             st.rerun()
         if busy:
             st.caption("Writing …")

@@ -11,6 +11,7 @@ import streamlit as st
 
 from pages.ui import cards, shell, words
 from pages.ui.tables import number, table, text
+from sedi_engine.exports.recording import play
 from sedi_engine.imports.formats import PARTS, guess_columns
 from sedi_engine.imports.job import HEAD_BYTES, preview
 from sedi_engine.service import Service
@@ -74,8 +75,18 @@ def show(service: Service, _run_id: str | None) -> None:
                 st.rerun()
         else:
             right.caption("Nothing is stored before you press Import. What is in the library already is left out.")
+        _recording(service)
         going = any(row["status"] == "running" for row in service.store.read(imports.listed))
         st.fragment(_listed, run_every=POLL_S if going else None)(service, going)
+
+
+def _recording(service: Service) -> None:
+    with st.expander("Open a recording", icon=":material/movie:", key="runs_play"):
+        file = st.file_uploader("A run as Export writes it", type=["sedi"], key="runs_play_file")
+        if file and st.button("Open it", icon=":material/play_arrow:", key="runs_play_start"):
+            if run_id := cards.attempt(play, service.store, file, file.name, shell.decided_by()):
+                shell.show_run(run_id)
+            st.rerun()
 
 
 def _look(file: BinaryIO, form: str) -> dict[str, str] | None:

@@ -11,7 +11,7 @@ import streamlit as st
 from pages.ui import cards, words
 from sedi_engine import service
 from sedi_engine.service import Service
-from store import views
+from store import recordings, views
 from store.errors import StudioError
 
 POLL_S = 1.0
@@ -46,13 +46,18 @@ def choose_run(store_service: Service, page: str, title: str, beside: Callable[[
             _picker(page, by_id, asked)
             if beside:
                 beside()
+    shown = asked or (known[0]["run_id"] if known else None)
+    if shown and store_service.store.read(recordings.is_recording, shown):
+        with st.container(horizontal=True, vertical_alignment="center", key=f"{page}_recording"):
+            st.badge("recording", icon=":material/movie:", color="violet")
+            st.text("This run was recorded elsewhere: it can be explored, and not gone on with.")
     cards.notice()
     if asked and asked not in by_id:
         st.session_state.pop("run_id")
         newest = f"The newest is {known[0]['run_id']}: choose a run above." if known else "There is no run yet."
         cards.card(f"There is no run {asked!r} in this store.", newest, key="error_card")
         st.stop()
-    return asked or (known[0]["run_id"] if known else None)
+    return shown
 
 
 def show_run(run_id: str) -> None:

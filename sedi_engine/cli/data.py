@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -100,3 +101,27 @@ def push(
         planned: dict[str, Any] = hub.plan(folder, repo, kind, private)
         address = None if dry_run else hub.push(folder, repo, kind, private)
         say({**planned, "dry_run": dry_run, "address": address}, as_json)
+
+
+@app.command()
+def record(
+    run_id: RunArgument,
+    out: Annotated[Path, typer.Option("--out", help="The file to write, for example demo.sedi.")],
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a run as one file that another store can show, with no key, GPU or network."""
+    with errors_in_words(), door(paths.data_folder(store)) as do:
+        rows = do("record", run_id=run_id, out=str(out.absolute()))
+        say({"run_id": run_id, "out": str(out), "rows": rows}, as_json)
+
+
+@app.command()
+def play(
+    recording: Annotated[Path, typer.Argument(metavar="FILE.sedi", help="A recording, as `record` writes it.")],
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put a recorded run into the store, to be looked at in the dashboard."""
+    with errors_in_words(), door(paths.data_folder(store)) as do:
+        say({"run_id": do("play", path=str(recording.absolute()), by=getpass.getuser())}, as_json)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sedi_engine.exports import EXTENSIONS, export
 from sedi_engine.exports.adapter import export_adapter
+from sedi_engine.exports.recording import record
 from store.database import Store
 from store.exports import in_words
 from store.selection import Selection
@@ -50,6 +51,10 @@ class Exporter:
         """Write the trained adapter of a run with its card, as a zip archive."""
         name = f"{run_id}-adapter.zip"
         return self._threads.submit(self._make, name, lambda out: export_adapter(self._store, run_id, out))
+
+    def recording(self, run_id: str) -> Future[Prepared]:
+        """Write a run as a recording, which another store can show."""
+        return self._threads.submit(self._make, f"{run_id}.sedi", lambda out: record(self._store, run_id, out))
 
     def close(self) -> None:
         """Let go once what is being written is done."""

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sedi_engine.service import Service
 from store import map_view, runs
 from store.database import Store
-from tests.browser import ARGUMENTS, CHROMIUM, at_rest, choose, keyed, open_page
+from tests.browser import ARGUMENTS, CHROMIUM, ON_SCREEN_MS, at_rest, choose, keyed, open_page
 from tests.pages.builder import begin, window
 from tests.story import Story
 
@@ -146,3 +146,26 @@ def test_without_webgl_the_map_is_drawn_all_the_same(serve, browser: Browser, ex
     page = open_page(plain.new_context(viewport={"width": 1024, "height": 900}), f"{server.address}/map?run=r1")
     expect(keyed(page, "map_plot", ".scatterlayer .points path").first).to_be_visible(timeout=MAP_MS)
     plain.close()
+
+
+def test_a_presenter_opens_the_recorded_run_and_tells_it(serve, context: BrowserContext) -> None:
+    server = serve()
+    page = open_page(context, server.address)
+    keyed(page, "overview_open_recording", "button").click()
+    expect(keyed(page, "overview_recording")).to_be_visible()
+    page.get_by_role("link", name="Explore it").click()
+    expect(keyed(page, "map_plot", PLOT)).to_be_visible(timeout=MAP_MS)
+    page.get_by_role("link", name="Overview").click()
+    expect(keyed(page, "overview_map", ".js-plotly-plot")).to_be_visible()
+    at_rest(page)
+    keyed(page, "overview_present", "button").click()
+    for part, seen in (
+        ("The map", keyed(page, "overview_story_map", ".js-plotly-plot")),
+        ("Training", keyed(page, "overview_story_training", ".js-plotly-plot")),
+        ("Seeds", page.get_by_text("proposals were accepted")),
+    ):
+        keyed(page, "overview_story").get_by_text(part, exact=True).click()
+        expect(seen).to_be_visible(timeout=ON_SCREEN_MS)
+    expect(page.get_by_role("link", name="Generate")).to_have_count(0)
+    keyed(page, "overview_leave", "button").click()
+    expect(page.get_by_role("link", name="Generate")).to_be_visible()

@@ -13,9 +13,9 @@ def texts(app) -> str:
     return "\n".join(str(one.value) for one in app.text) + "\n".join(str(one.proto.body) for one in app.get("html"))
 
 
-def test_an_empty_store_offers_the_demo_and_nothing_else(show: Open) -> None:
+def test_an_empty_store_offers_the_demo_and_a_recorded_run_and_nothing_else(show: Open) -> None:
     app = show()
-    assert [button.key for button in app.button] == ["overview_start_demo"]
+    assert [button.key for button in app.button] == ["overview_start_demo", "overview_open_recording"]
     assert app.button(key="overview_start_demo").proto.type == "primary"
     assert not app.selectbox
 
@@ -91,3 +91,16 @@ def test_the_presentation_tells_every_part_and_offers_nothing_that_spends(show: 
         assert app.get("plotly_chart")
     app.button(key="overview_leave").click().run()
     assert app.button(key="overview_start_demo")
+
+
+def test_the_recorded_run_opens_with_one_button_and_says_what_it_is(show: Open, service: Service) -> None:
+    app = show()
+    app.button(key="overview_open_recording").click().run()
+    assert not app.exception
+    assert "This run was recorded elsewhere" in texts(app)
+    assert "3 of 3 iterations done" in texts(app)
+    assert "Kept of the same candidates" in texts(app)
+    for page in ("generate", "diversity", "batches", "training", "seeds", "runs"):
+        app.switch_page(f"pages/{page}.py").run()
+        assert not app.exception
+        assert "This run was recorded elsewhere" in texts(app)

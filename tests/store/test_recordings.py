@@ -1,0 +1,117 @@
+"""A run goes into a file and into another store, whole; a file that is cut, changed or newer goes nowhere."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sedi_engine.exports.recording import OURS, play, record
+from sedi_engine.jobs import Manager
+from store import decisions, lineage, map_view, maps, recordings, replays, runs, training, views
+from store.database import Store
+from store.errors import RecordingError, StudioError
+from tests.pages.builder import explored
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(tmp_path / "other")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def recorded(store: Store, tmp_path: Path) -> Path:
+    explored(store)
+    store.write(decisions.decide_candidates, ["r1-0-0", "r1-0-1"], "reject", "ann")
+    store.write(decisions.decide_candidates, ["r1-0-0"], "undo", "ann")
+    out = tmp_path / "run.sedi"
+    assert record(store, "r1", out) > 300
+    return out
+
+
+def test_a_recorded_run_is_the_same_in_another_store(store: Store, other: Store, recorded: Path) -> None:
+    other.write(decisions.decide, "candidate:elsewhere", "accept", "bob")
+    assert play(other, recorded, "run.sedi", "ann") == "r1"
+    for query in (runs.summary, training.steps, training.batches, replays.rows_for_replay, views.steps):
+        assert other.read(query, "r1") == store.read(query, "r1"), query.__name__
+    one, two = (opened.read(lineage.record, "r1", "candidate:r1-0-2") for opened in (store, other))
+    for changed in ("call",):
+        assert one.pop(changed).keys() == two.pop(changed).keys()
+    assert one == two
+    standing = [(row["proposal_id"], row["decision"], row["by"]) for row in store.read(decisions.of_run, "r1")]
+    assert [(row["proposal_id"], row["decision"], row["by"]) for row in other.read(decisions.of_run, "r1")] == standing
+    subjects, vectors = store.read(maps.vectors, ["candidate:r1-3-0"])
+    assert np.array_equal(other.read(maps.vectors, subjects)[1], vectors)
+    assert other.read(maps.without_vector, "r1") == []
+    assert other.read(recordings.is_recording, "r1")
+    assert not store.read(recordings.is_recording, "r1")
+    assert other.write(decisions.decide, "candidate:more", "accept", "bob") > 0
+
+
+def test_a_recording_cannot_be_gone_on_with_and_comes_once(other: Store, recorded: Path) -> None:
+    play(other, recorded, "run.sedi", "ann")
+    with pytest.raises(RecordingError, match="in this store already"):
+        play(other, recorded, "run.sedi", "ann")
+    manager = Manager(other)
+    try:
+        with pytest.raises(StudioError, match="is a recording"):
+            manager.resume("r1", more_iterations=1)
+    finally:
+        manager.close()
+
+
+def repacked(path: Path, **changes: object) -> io.BytesIO:
+    """The recording with a changed header, or with parts in place of its own."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(out, "w") as new:
+        header = json.loads(old.read("recording.json")) | changes
+        new.writestr("recording.json", json.dumps(header))
+        for name in old.namelist()[1:]:
+            new.writestr(name, old.read(name))
+    return out
+
+
+def test_what_is_cut_changed_newer_or_none_says_so_and_changes_nothing(other: Store, recorded: Path) -> None:
+    content = recorded.read_bytes()
+    flipped = bytearray(content)
+    flipped[len(content) // 2] ^= 1
+    bad = {
+        "no recording, or it is cut": io.BytesIO(content[: len(content) // 2]),
+        "no recording": io.BytesIO(b"nothing"),
+        "reads up to 1": repacked(recorded, format=99),
+        "which run it is": repacked(recorded, run_id="../r1"),
+        "damaged|no recording": io.BytesIO(bytes(flipped)),
+        "is damaged": repacked(recorded, parts={f"{name}.parquet": "0" * 64 for name in recordings.TABLES}),
+    }
+    for said, source in bad.items():
+        with pytest.raises(RecordingError, match=said):
+            play(other, source, "bad.sedi", "ann")
+        assert other.read(runs.run_ids) == []
+    with pytest.raises(StudioError, match="no file"):
+        play(other, recorded.with_name("gone.sedi"), "gone.sedi", "ann")
+
+
+def test_a_run_that_goes_on_is_not_recorded(store: Store, tmp_path: Path) -> None:
+    explored(store)
+    store.write(runs.set_status, "r1", "running")
+    with pytest.raises(RecordingError, match="going on"):
+        record(store, "r1", tmp_path / "run.sedi")
+    assert list(tmp_path.glob("*.sedi*")) == []
+
+
+def test_ours_is_small_and_tells_a_whole_run(other: Store) -> None:
+    assert OURS.stat().st_size <= 2_000_000
+    run_id = play(other, OURS, OURS.name, "ann")
+    summary = other.read(runs.summary, run_id)
+    assert summary["status"] == "completed"
+    assert summary["iteration"] == 3
+    assert summary["steps"] == 15
+    assert other.read(maps.without_vector, run_id) == []
+    assert len(other.read(map_view.frame, run_id)) == 0, "its map is made where it is shown"
