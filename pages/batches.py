@@ -70,10 +70,10 @@ def _map(run_id: str, step: int) -> None:
     if not map_state.show(service, run_id):
         return
     rows = mapping.frame(service.store, run_id)
-    lit = (rows["step"] == step).fillna(False).to_numpy(dtype=bool)
+    lit = mapping.of_step(rows, step)
     drawn = mapping.drawn(rows, np.ones(len(rows), dtype=bool), lit, mapping.MOST_DRAWN_SVG)
     figure = scatter.figure(scatter.layers(drawn, np.zeros(len(drawn), dtype=bool), "status"), (), rows[lit], svg=True)
-    figure.update_layout(height=360, showlegend=False, dragmode="pan")
+    figure.update_layout(height=360, showlegend=False)
     st.plotly_chart(figure, key="batches_map", config=charts.CONFIG, alt=f"The batch of step {step} lit on the map")
 
 
@@ -105,10 +105,7 @@ def _why(batches: list[dict[str, Any]], batch: dict[str, Any]) -> None:
 
 
 service = shell.open_service()
-chosen = shell.choose_run(service, PAGE, "Batches")
-if chosen is None:
-    cards.card("There is no run yet.", "Start the demo on Overview, or a run on Generate.", "blue")
-else:
-    show(chosen)
-    if not shell.is_alive(service.store.read(views.pulse, chosen)["status"]):
-        shell.notice_revival(service, chosen)
+chosen = shell.run_to_explore(service, PAGE, "Batches")
+show(chosen)
+if not shell.is_alive(service.store.read(views.pulse, chosen)["status"]):
+    shell.notice_revival(service, chosen)

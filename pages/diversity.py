@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cards, emptiness, focus, map_controls, map_state, mapping, record, saving, scatter, selected, shell
+from pages.ui import emptiness, focus, map_controls, map_state, mapping, record, saving, scatter, selected, shell
 from pages.ui.emptiness import Region
 from pages.ui.mapping import View
 from store import views
@@ -72,9 +72,6 @@ def draw(rows: pd.DataFrame, view: View, empty: list[Region]) -> np.ndarray:
 
 def show(run_id: str) -> None:
     """The map of a run, the task or the region that is looked at."""
-    if not map_state.counts(service, run_id)[0]:
-        cards.card("There is nothing to draw: no seed and no candidate.", "Start a run on Generate.", "blue")
-        return
     if not map_state.show(service, run_id):
         return
     rows = mapping.frame(service.store, run_id)
@@ -104,10 +101,7 @@ def show(run_id: str) -> None:
 
 
 service = shell.open_service()
-chosen_run = shell.choose_run(service, PAGE, "Diversity map")
-if chosen_run is None:
-    cards.card("There is no run yet.", "Start the demo on Overview, or a run on Generate.", "blue")
-else:
-    show(chosen_run)
-    if shell.is_alive(service.store.read(views.pulse, chosen_run)["status"]):
-        map_controls.newer(service, chosen_run)
+chosen_run = shell.run_to_explore(service, PAGE, "Diversity map")
+show(chosen_run)
+if shell.is_alive(service.store.read(views.pulse, chosen_run)["status"]):
+    map_controls.newer(service, chosen_run)

@@ -97,16 +97,13 @@ def _no_training(run_id: str, status: str) -> None:
 
 
 service = shell.open_service()
-chosen = shell.choose_run(service, PAGE, "Training")
-if chosen is None:
-    cards.card("There is no run yet.", "Start the demo on Overview, or a run on Generate.", "blue")
-else:
-    alive_now = shell.is_alive(service.store.read(views.pulse, chosen)["status"])
-    laid_over, norm_form, is_log = options(chosen)
-    looked_at = focus.step()
-    asked = (chosen, laid_over, norm_form, is_log, alive_now, looked_at)
-    st.fragment(live, run_every=shell.POLL_S if alive_now else None)(*asked)
-    if looked_at is not None:
-        batch_card.brief(service, chosen, looked_at)
-    if not alive_now:
-        shell.notice_revival(service, chosen)
+chosen = shell.run_to_explore(service, PAGE, "Training")
+alive_now = shell.is_alive(service.store.read(views.pulse, chosen)["status"])
+laid_over, norm_form, is_log = options(chosen)
+looked_at = focus.step()
+asked = (chosen, laid_over, norm_form, is_log, alive_now, looked_at)
+st.fragment(live, run_every=shell.POLL_S if alive_now else None)(*asked)
+if looked_at is not None:
+    batch_card.brief(service, chosen, looked_at)
+if not alive_now:
+    shell.notice_revival(service, chosen)

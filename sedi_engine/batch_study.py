@@ -40,11 +40,11 @@ class Standing:
 
 def random_measures(vectors: Vectors, labels: Sequence[int], size: int, seed: int) -> dict[str, NDArray[np.float64]]:
     """Each measure (SHUFFLES,) of a random batch of `size` of a window's unit vectors (W, d) with their clusters."""
-    random, labels_ = np.random.default_rng((seed, 3)), np.asarray(labels)
+    random, clusters = np.random.default_rng((seed, 3)), np.asarray(labels)
     found: list[dict[str, float]] = []
     for _ in range(SHUFFLES):
         members = random.permutation(len(vectors))[:size]
-        found.append(asdict(diversity(vectors[members], labels_[members].tolist())))
+        found.append(asdict(diversity(vectors[members], clusters[members].tolist())))
     return {name: np.array([one[name] for one in found], dtype=float) for name in MEASURES}
 
 

@@ -22,11 +22,9 @@ def neighbours(store: Store, run_id: str, subject: str) -> dict[str, list[dict[s
     settings = store.read(views.settings, run_id)
     if not len(own) or settings is None:
         return {EMBEDDING: [], ROUGE: []}
-    subjects, vectors = store.read(maps.vectors, rows["subject"].tolist())
-    place = {name: at for at, name in enumerate(subjects)}
-    ordered = vectors[[place[name] for name in rows["subject"]]]
+    _, vectors = store.read(maps.vectors, rows["subject"].tolist())
     overlap = overlaps(rows["instruction"][own[0]], rows["instruction"], settings["filter"]["tokenizer"])
-    return {EMBEDDING: _best(rows, ordered @ ordered[own[0]], own[0]), ROUGE: _best(rows, overlap, own[0])}
+    return {EMBEDDING: _best(rows, vectors @ vectors[own[0]], own[0]), ROUGE: _best(rows, overlap, own[0])}
 
 
 def overlaps(text: str, others: Any, tokenizer: Tokenizer) -> np.ndarray:

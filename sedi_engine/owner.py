@@ -79,7 +79,8 @@ def commands(service: Service) -> dict[str, Callable[..., Any]]:
 
     def replayed(run_id: str, threshold: float) -> dict[str, Any]:
         manager.get(run_id)
-        return {"run_id": run_id, **replay.of_run(store, run_id, threshold).summary()}
+        (found,) = replay.of_run(store, run_id, threshold)
+        return {"run_id": run_id, **found.summary()}
 
     return {
         **prompting.commands(store, manager, service.prober),

@@ -52,6 +52,7 @@ class Replay:
     dropped_similar: int
     start_pool: int
     calls: tuple[ReplayedCall, ...]
+    judged_ids: frozenset[str]
 
     @property
     def kept(self) -> int:
@@ -98,17 +99,21 @@ def replay(log: ReplayLog, threshold: float, run_threshold: float, tokenizer: To
         kept_ids += kept
         calls.append(_priced(call, passed, len(kept)))
     exact = threshold <= run_threshold or (threshold < NEVER_DROPS and all(c.stage == "whole_task" for c in log.calls))
-    return Replay(threshold, exact, tuple(kept_ids), similar, len(log.seed_instructions), tuple(calls))
+    judged_ids = frozenset(candidate.candidate_id for call in log.calls for candidate in call.candidates)
+    return Replay(threshold, exact, tuple(kept_ids), similar, len(log.seed_instructions), tuple(calls), judged_ids)
 
 
-def of_run(store: Store, run_id: str, threshold: float) -> Replay:
-    """A run of the store at another threshold; raises InputError for a threshold that is none."""
-    if not 0 < threshold <= 1:
-        raise InputError(f"The threshold is {threshold:g}.", "Give one above 0 and at most 1, for example 0.7.")
+def of_run(store: Store, run_id: str, *thresholds: float | None) -> list[Replay]:
+    """A run of the store at each of these thresholds, None being its own; raises InputError for one that is none."""
     settings = store.read(views.settings, run_id)
     assert settings is not None
+    own, tokenizer = settings["filter"]["threshold"], settings["filter"]["tokenizer"]
+    wanted = [own if one is None else one for one in thresholds]
+    for one in wanted:
+        if not 0 < one <= 1:
+            raise InputError(f"The threshold is {one:g}.", "Give one above 0 and at most 1, for example 0.7.")
     log = store.read(replays.rows_for_replay, run_id)
-    return replay(log, threshold, settings["filter"]["threshold"], settings["filter"]["tokenizer"])
+    return [replay(log, one, own, tokenizer) for one in wanted]
 
 
 def _reaches_similarity(call: LoggedCall, candidate: LoggedCandidate) -> bool:

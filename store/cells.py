@@ -7,6 +7,9 @@ so does one that begins with an apostrophe, so that taking one away is always ri
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠")
 SPACE = " \u00a0\u3000\ufeff\u200b"
 
@@ -14,6 +17,14 @@ SPACE = " \u00a0\u3000\ufeff\u200b"
 def defuse(text: str) -> str:
     """The text as a cell that no spreadsheet runs."""
     return f"'{text}" if text.lstrip(SPACE).startswith(RISKY) else text
+
+
+def cell(value: Any) -> Any:
+    """A value as a cell: lists as JSON, texts defused, everything else as it is."""
+    if isinstance(value, list):
+        value = json.dumps(value, ensure_ascii=False)
+    # the csv module can neither write nor read NUL
+    return defuse(value.replace("\0", "\ufffd")) if isinstance(value, str) else value
 
 
 def restore(cell: str) -> str:

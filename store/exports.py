@@ -20,7 +20,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from store.cells import defuse
+from store.cells import cell
 from store.errors import ExportError, StoreError, StudioError
 from store.export_rows import QUERIES, select
 from store.selection import Selection
@@ -170,16 +170,9 @@ def _write_csv(path: Path, cursor: Cursor, lineage: bool) -> int:
         table = csv.writer(file)
         table.writerow(_columns(cursor))
         for rows in _chunks(cursor):
-            table.writerows([[_cell(value) for value in row.values()] for row in rows])
+            table.writerows([[cell(value) for value in row.values()] for row in rows])
             written += len(rows)
     return written
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, list):
-        value = json.dumps(value, ensure_ascii=False)
-    # the csv module can neither write nor read NUL
-    return defuse(value.replace("\0", "\ufffd")) if isinstance(value, str) else value
 
 
 def _write_parquet(path: Path, cursor: Cursor, lineage: bool) -> int:

@@ -77,19 +77,11 @@ def _as_seed(cursor: Cursor, run_id: str, subject: str) -> dict[str, Any]:
         return {}
     made = fetch_one(
         cursor,
-        "SELECT count(*) AS made, count(*) FILTER (verdict = 'kept') AS kept FROM candidate c WHERE run_id = $run AND "
-        "call_index IN (SELECT call_index FROM call WHERE run_id = $run AND list_contains(demo_seed_ids, $seed))",
+        "SELECT count(*) AS made, count(*) FILTER (verdict = 'kept') AS kept, "
+        "coalesce(list('candidate:' || candidate_id) FILTER (verdict = 'kept'), []) AS children_subjects "
+        "FROM candidate WHERE run_id = $run AND call_index IN "
+        "(SELECT call_index FROM call WHERE run_id = $run AND list_contains(demo_seed_ids, $seed))",
         {"run": run_id, "seed": seed_id},
     )
     assert made is not None
-    return {**row, **made, "children_subjects": _children(cursor, run_id, seed_id)}
-
-
-def _children(cursor: Cursor, run_id: str, seed_id: str) -> list[str]:
-    rows = fetch(
-        cursor,
-        "SELECT 'candidate:' || candidate_id AS subject FROM candidate WHERE run_id = $run AND verdict = 'kept' AND "
-        "call_index IN (SELECT call_index FROM call WHERE run_id = $run AND list_contains(demo_seed_ids, $seed))",
-        {"run": run_id, "seed": seed_id},
-    )
-    return [row["subject"] for row in rows]
+    return {**row, **made}

@@ -79,10 +79,11 @@ def anchors(cursor: Cursor, at_most: int) -> tuple[list[str], Vectors]:
 
 
 def vectors(cursor: Cursor, subjects: Sequence[str]) -> tuple[list[str], Vectors]:
-    """Vectors (N, d) of these tasks, as far as there are any, with their subjects."""
+    """Vectors (N, d) of these tasks, as far as there are any, with their subjects, in the order asked for."""
     return _vectors(
         cursor,
-        "SELECT subject, vector FROM embedding JOIN (SELECT unnest($subjects::VARCHAR[]) AS subject) USING (subject)",
+        "SELECT subject, vector FROM embedding JOIN (SELECT unnest($subjects::VARCHAR[]) AS subject, "
+        "generate_subscripts($subjects::VARCHAR[], 1) AS place) USING (subject) ORDER BY place",
         {"subjects": list(subjects)},
     )
 

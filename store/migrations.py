@@ -13,23 +13,17 @@ Migration = Callable[[duckdb.DuckDBPyConnection], object]
 
 def m001_initial(cursor: duckdb.DuckDBPyConnection) -> None:
     """Runs, seeds, calls, candidates, batches, steps, proposals, decisions and the log of events."""
-    for statement in _INITIAL.split(";"):
-        if statement.strip():
-            cursor.execute(statement)
+    _execute(cursor, _INITIAL)
 
 
 def m002_any_generator_any_data(cursor: duckdb.DuckDBPyConnection) -> None:
     """When and from what prompt a call was sent, probes, imports with their reports, held-out and reference tasks."""
-    for statement in _ANY_DATA.split(";"):
-        if statement.strip():
-            cursor.execute(statement)
+    _execute(cursor, _ANY_DATA)
 
 
 def m003_map(cursor: duckdb.DuckDBPyConnection) -> None:
     """Vectors of tasks, and the map that they are drawn on."""
-    for statement in _MAP.split(";"):
-        if statement.strip():
-            cursor.execute(statement)
+    _execute(cursor, _MAP)
 
 
 def m004_aim(cursor: duckdb.DuckDBPyConnection) -> None:
@@ -49,6 +43,13 @@ MIGRATIONS: tuple[Migration, ...] = (
     m004_aim,
     m005_recording,
 )
+
+
+def _execute(cursor: duckdb.DuckDBPyConnection, script: str) -> None:
+    """Every statement of a script that has no semicolon in a text."""
+    for statement in script.split(";"):
+        if statement.strip():
+            cursor.execute(statement)
 
 
 def migrate(connection: duckdb.DuckDBPyConnection) -> None:

@@ -38,9 +38,7 @@ def _control(
     known, vectors = _store.read(maps.vectors, subjects)
     if len(known) < len(subjects):
         return None
-    place = {name: at for at, name in enumerate(known)}
-    ordered = vectors[[place[name] for name in subjects]]
-    return ordered, batch_study.random_measures(ordered, clusters, size, seed=iteration)
+    return vectors, batch_study.random_measures(vectors, clusters, size, seed=iteration)
 
 
 def show(

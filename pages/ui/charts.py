@@ -5,10 +5,10 @@ Colours are Okabe and Ito's, told apart by every kind of colour vision; lines al
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -26,6 +26,11 @@ class StepPoint(NamedTuple):
     heldout_loss: float | None
     grad_norm: float
     attractive: bool
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> StepPoint:
+        """The point of a step's row."""
+        return cls(**{name: row[name] for name in cls._fields})
 
 
 class Line(NamedTuple):

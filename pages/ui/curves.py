@@ -46,11 +46,9 @@ def pool_charts(store: Store, run_id: str, alive: bool) -> None:
 
 
 @st.cache_resource(max_entries=32, show_spinner="Replaying the filter …")
-def _replayed(_store: Store, folder: str, run_id: str, alive: bool, mark: int) -> tuple[Replay, Replay]:
+def _replayed(_store: Store, folder: str, run_id: str, alive: bool, mark: int) -> list[Replay]:
     """The log at τ 0.70 and at the run's own threshold; computed once for each mark, for all sessions."""
-    settings = _store.read(views.settings, run_id)
-    assert settings is not None
-    return of_run(_store, run_id, BASELINE), of_run(_store, run_id, settings["filter"]["threshold"])
+    return of_run(_store, run_id, BASELINE, None)
 
 
 def _sentence(baseline: Replay, own: Replay) -> str:

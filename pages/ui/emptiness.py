@@ -44,7 +44,8 @@ def _found(_store: Store, folder: str, run_id: str, mark: tuple[Any, ...], _rows
     kept = _rows[_rows["status"].isin(["kept", "rescued"])].reset_index(drop=True)
     active = (guides["status"] == "seed").tolist()
     made = []
-    for hole in holes(_vectors(_store, guides), _vectors(_store, kept))[:SHOWN]:
+    of_guides, of_kept = (_store.read(maps.vectors, part["subject"].tolist())[1] for part in (guides, kept))
+    for hole in holes(of_guides, of_kept)[:SHOWN]:
         seeds, filled = demonstrations(hole, active, ALIKE)
         own = guides.iloc[list(hole.guides)]
         made.append(
@@ -58,12 +59,6 @@ def _found(_store: Store, folder: str, run_id: str, mark: tuple[Any, ...], _rows
             )
         )
     return made
-
-
-def _vectors(store: Store, rows: pd.DataFrame) -> np.ndarray:
-    subjects, vectors = store.read(maps.vectors, rows["subject"].tolist())
-    place = {name: at for at, name in enumerate(subjects)}
-    return vectors[[place[name] for name in rows["subject"]]]
 
 
 def outline(x: np.ndarray, y: np.ndarray) -> Corners:

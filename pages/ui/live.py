@@ -34,7 +34,7 @@ class Tail:
         self.feed = (store.read(views.feed, self.run_id, last, FEED_ROWS) + self.feed)[:FEED_ROWS]
         self._steps = {number: p for number, p in self._steps.items() if p.iteration <= self._window}
         for row in store.read(views.steps, self.run_id, self._window + 1):
-            self._steps[row["step"]] = StepPoint(**{name: row[name] for name in StepPoint._fields})
+            self._steps[row["step"]] = StepPoint.of(row)
         self._window = finished_windows
 
 

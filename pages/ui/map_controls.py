@@ -59,7 +59,7 @@ def draw(service: Service, run_id: str, rows: pd.DataFrame) -> tuple[View, pd.Da
         with st.container(key="map_threshold_said"):
             if abs(threshold - own) > 1e-9:
                 rows = _other_threshold(service, run_id, rows, threshold)
-    return View(colour, (search or "").strip(), show or "all", iteration, threshold), rows
+    return View(colour, (search or "").strip(), show or "all", iteration), rows
 
 
 def _iteration(last: int) -> int | None:
@@ -92,12 +92,12 @@ def _step_on(playing: bool) -> None:
 def _other_threshold(service: Service, run_id: str, rows: pd.DataFrame, threshold: float) -> pd.DataFrame:
     """Rows with the status that τ would give them; what it had kept and cost, in a sentence."""
     judged = service.store.read(views.judged_calls, run_id)
-    found, again = mapping.replayed(service.store, run_id, threshold, judged)
+    found = mapping.replayed(service.store, run_id, threshold, judged)
     said: dict[str, Any] = found.summary()
     per = said["calls_per_1000_kept"]
     calls = "–" if per is None else f"{per:,.0f}"
     cost = said["cost_usd_per_1000_kept"]
-    changed = rows.assign(status=mapping.beside(rows, found.kept_ids, again))
+    changed = rows.assign(status=mapping.beside(rows, found))
     counts = changed["status"].value_counts()
     bound = "exact" if found.exact else "an upper bound"
     st.text(
@@ -111,10 +111,7 @@ def _other_threshold(service: Service, run_id: str, rows: pd.DataFrame, threshol
 def curve(service: Service, run_id: str, rows: pd.DataFrame) -> None:
     """Loss and gradient norm of the batches that hold the selected tasks, among all."""
     lit = sorted({int(step) for step in rows["step"].dropna()})
-    points = tuple(
-        charts.StepPoint(**{name: row[name] for name in charts.StepPoint._fields})
-        for row in service.store.read(views.steps, run_id)
-    )
+    points = tuple(charts.StepPoint.of(row) for row in service.store.read(views.steps, run_id))
     if not points or not lit:
         return
     steps = f"step{'s' * (len(lit) > 1)} {', '.join(map(str, lit[:20]))}{' …' * (len(lit) > 20)}"

@@ -18,7 +18,10 @@ TRIED = "map_tried"
 
 def show(service: Service, run_id: str) -> bool:
     """Bring the map up to date if it is not, and say how that goes; whether there is a map to draw."""
-    _, waiting = counts(service, run_id)
+    held, waiting = counts(service, run_id)
+    if not held:
+        cards.card("There is nothing to draw: no seed and no candidate.", "Start a run on Generate.", "blue")
+        return False
     progress = service.maps.progress
     if progress.error is not None:
         cards.error(progress.error)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pages.ui import focus, scatter
 from sedi_engine.replay import Replay, of_run
-from store import aims, map_view, replays
+from store import aims, map_view
 from store.database import Store
 
 MOST_DRAWN = 10_000
@@ -40,7 +40,6 @@ class View:
     search: str = ""
     show: str = "all"
     iteration: int | None = None
-    threshold: float | None = None
 
 
 def frame(store: Store, run_id: str) -> pd.DataFrame:
@@ -65,29 +64,24 @@ def _frame(_store: Store, folder: str, run_id: str, mark: tuple[Any, ...]) -> pd
     return rows
 
 
-def replayed(store: Store, run_id: str, threshold: float, judged: int) -> tuple[Replay, frozenset[str]]:
-    """The run's candidates at another threshold, and the ids that were judged again.
-
-    Computed once for each threshold and length of the log.
-    """
+def replayed(store: Store, run_id: str, threshold: float, judged: int) -> Replay:
+    """The run's candidates at another threshold; computed once for each threshold and length of the log."""
     return _replayed(store, str(store.folder), run_id, threshold, judged)
 
 
 @st.cache_resource(max_entries=64, show_spinner="Replaying the filter …")
-def _replayed(_store: Store, folder: str, run_id: str, threshold: float, judged: int) -> tuple[Replay, frozenset[str]]:
-    log = _store.read(replays.rows_for_replay, run_id)
-    again = frozenset(candidate.candidate_id for call in log.calls for candidate in call.candidates)
-    return of_run(_store, run_id, threshold), again
+def _replayed(_store: Store, folder: str, run_id: str, threshold: float, judged: int) -> Replay:
+    return of_run(_store, run_id, threshold)[0]
 
 
-def beside(rows: pd.DataFrame, kept_ids: tuple[str, ...], again: frozenset[str]) -> pd.Series:
+def beside(rows: pd.DataFrame, replay: Replay) -> pd.Series:
     """What another threshold changes for each row judged again: kept at both, appears, disappears, dropped at both."""
-    there = rows["ident"].isin(set(kept_ids))
+    there = rows["ident"].isin(set(replay.kept_ids))
     here = rows["status"].isin(["kept", "rejected"])
     changed = np.select(
         [there & here, there & ~here, here], ["kept at both", "appears", "disappears"], "dropped at both"
     )
-    return rows["status"].where(~rows["ident"].isin(again), changed)
+    return rows["status"].where(~rows["ident"].isin(replay.judged_ids), changed)
 
 
 def shown(rows: pd.DataFrame, view: View) -> Mask:
@@ -115,12 +109,17 @@ def found(rows: pd.DataFrame, words: str) -> Mask:
 def chosen(rows: pd.DataFrame) -> Mask:
     """Which rows the address looks at: a batch, one task, or a region."""
     if (step := focus.step()) is not None:
-        return (rows["step"] == step).fillna(False).to_numpy(dtype=bool)
+        return of_step(rows, step)
     if subject := focus.item():
         return (rows["subject"] == subject).to_numpy()
     if corners := focus.region():
         return focus.inside(rows["x"], rows["y"], corners)
     return np.zeros(len(rows), dtype=bool)
+
+
+def of_step(rows: pd.DataFrame, step: int) -> Mask:
+    """Which rows were in the batch of a step."""
+    return (rows["step"] == step).fillna(False).to_numpy(dtype=bool)
 
 
 def drawn(rows: pd.DataFrame, passes: Mask, always: Mask, most: int) -> pd.DataFrame:

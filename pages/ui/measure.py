@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import statistics
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -64,16 +63,10 @@ def page(name: str, **query: str) -> AppTest:
     return app.switch_page(f"pages/{PAGES[name]}.py") if PAGES[name] else app
 
 
-def script(text: str) -> AppTest:
-    """A page of its own."""
-    with tempfile.NamedTemporaryFile("w", suffix=".py", delete=False) as file:
-        file.write(text)
-    return AppTest.from_file(file.name, default_timeout=TIMEOUT_S)
-
-
 def main(points: int, region: str) -> None:
     """Measure everything, and say it."""
-    found = {"empty": median_s(script(EMPTY)), "figure": median_s(script(FIGURE.format(points=points)))}
+    scripts = {"empty": EMPTY, "figure": FIGURE.format(points=points)}
+    found = {name: median_s(AppTest.from_string(text, default_timeout=TIMEOUT_S)) for name, text in scripts.items()}
     found |= {name: median_s(page(name)) for name in PAGES}
     found["lasso"] = median_s(page("map", region=region))
     service.close_current()

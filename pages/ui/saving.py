@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from store.cells import defuse
+from store.cells import cell
 
 FORMATS = {"png": "PNG", "svg": "SVG"}
 Rows = Sequence[Mapping[str, Any]]
@@ -42,5 +42,5 @@ def as_csv(rows: Rows) -> bytes:
     writer = csv.writer(out)
     if rows:
         writer.writerow(list(rows[0]))
-        writer.writerows([defuse(value) if isinstance(value, str) else value for value in row.values()] for row in rows)
+        writer.writerows([cell(value) for value in row.values()] for row in rows)
     return out.getvalue().encode()

@@ -60,6 +60,15 @@ def choose_run(store_service: Service, page: str, title: str, beside: Callable[[
     return shown
 
 
+def run_to_explore(store_service: Service, page: str, title: str) -> str:
+    """`choose_run` of a screen that has nothing to show without a run: it ends with a card then."""
+    chosen = choose_run(store_service, page, title)
+    if chosen is None:
+        cards.card("There is no run yet.", "Start the demo on Overview, or a run on Generate.", "blue")
+        st.stop()
+    return chosen
+
+
 def show_run(run_id: str) -> None:
     """Go on with this run shown, also after a refresh."""
     st.session_state["run_id"] = run_id

@@ -8,20 +8,19 @@ from typing import BinaryIO
 from sedi_engine.errors import NotFoundError
 from store import recordings
 from store.database import Store
+from store.exports import write_whole
 
 OURS = Path(__file__).parents[1] / "data" / "recordings" / "demo.sedi"
 
 
 def record(store: Store, run_id: str, out: Path) -> int:
     """Write the recording of a run to `out`; returns the number of its rows."""
-    fresh = out.with_name(f".{out.name}.new")
-    try:
-        with fresh.open("wb") as file:
-            rows = store.read(recordings.write, run_id, file)
-        fresh.replace(out)
-    finally:
-        fresh.unlink(missing_ok=True)
-    return rows
+
+    def write(fresh: Path) -> int:
+        with fresh.open("xb") as file:
+            return store.read(recordings.write, run_id, file)
+
+    return write_whole(out, write)
 
 
 def play(store: Store, source: BinaryIO | Path, name: str, by: str) -> str:
