@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+# Seconds by what processors did, at the last look: psutil keeps its own by thread, and pages are drawn by new ones.
+_times: Any = None
 
 
 @dataclass(frozen=True)
@@ -23,8 +27,12 @@ def usage() -> list[Usage]:
 def _processors() -> Usage:
     import psutil
 
-    memory = psutil.virtual_memory()
-    busy = psutil.cpu_percent(interval=None) / 100
+    global _times
+    memory, before, now = psutil.virtual_memory(), _times, psutil.cpu_times()
+    _times = now
+    passed = sum(now) - (sum(before) if before else 0.0)
+    idle = now.idle - (before.idle if before else 0.0)
+    busy = min(1.0, max(0.0, 1 - idle / passed)) if passed > 0 else 0.0
     return Usage(f"{psutil.cpu_count()} processors", busy, (memory.total - memory.available) / 1e9, memory.total / 1e9)
 
 

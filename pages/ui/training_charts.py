@@ -18,8 +18,8 @@ Rows = Sequence[Mapping[str, Any]]
 NORMS = {
     "raw": "raw",
     "smoothed": "smoothed",
-    "detrended": "less its trend",
-    "residual": "less what length explains",
+    "detrended": "less trend",
+    "residual": "less length",
 }
 SMOOTHING = 0.6
 DASHES = ("solid", "dash", "dot", "dashdot")
