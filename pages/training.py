@@ -28,14 +28,14 @@ def options(run_id: str) -> tuple[list[str], str, bool]:
     """Runs laid over this one, the form of the norm, and whether the axes are logarithmic."""
     others = [row["run_id"] for row in service.store.read(views.run_list) if row["run_id"] != run_id]
     with st.container(key="training_options"):
-        left, middle, right = st.columns([4, 4, 2], gap="medium", vertical_alignment="bottom")
+        left, middle, right = st.columns([3, 6, 2], gap="medium", vertical_alignment="bottom")
         over = left.multiselect(
             "Laid over it", others, max_selections=MOST_RUNS - 1, key="training_runs", placeholder="other runs",
             bind="query-params",
         )  # fmt: skip
         form = middle.segmented_control(
-            "Gradient norm", list(training_charts.NORMS), format_func=training_charts.NORMS.get, default="raw",
-            required=True, key="training_norm", bind="query-params",
+            "Gradient norm, or a signal", list(training_charts.NORMS), format_func=training_charts.NORMS.get,
+            default="raw", required=True, key="training_norm", bind="query-params",
         )  # fmt: skip
         log = right.toggle("Logarithmic", key="training_log", bind="query-params")
     return over, form or "raw", log
@@ -65,6 +65,8 @@ def live(run_id: str, over: list[str], form: str, log: bool, was_alive: bool, st
             alt="Loss and gradient norm over optimiser steps",
         )
     saving.offer(PAGE, lambda: [row for of_run in rows.values() for row in of_run])
+    if form == "ifd":
+        _ifd_cost(rows[run_id])
     if bad := sum(training_charts.norm_values([row], "raw") == [None] for row in rows[run_id]):
         cards.card(f"{bad} steps have a gradient norm that is no number; they are left out.", colour="orange")
     st.plotly_chart(
@@ -84,6 +86,16 @@ def _state(run_id: str, pulse: dict[str, Any]) -> None:
         for one in usage():
             memory = f"{one.memory_used_gb:.1f} of {one.memory_total_gb:.1f} GB"
             st.text(f"{one.name}: {one.busy:.0%} busy, {memory}")
+
+
+def _ifd_cost(rows: list[dict[str, Any]]) -> None:
+    """What measuring IFD cost of the training; or how to have it."""
+    took = [(row["ifd_seconds"], row["seconds"]) for row in rows if row["ifd_seconds"] is not None]
+    if not took:
+        st.caption("IFD was not measured: set train.ifd on Generate; it takes a second pass over each answer.")
+        return
+    ifd, whole = (sum(column) for column in zip(*took, strict=True))
+    st.caption(f"Measuring IFD took {ifd:,.1f} s of {whole:,.1f} s of training: {ifd / (whole - ifd):.0%} on top.")
 
 
 def _no_training(run_id: str, status: str) -> None:

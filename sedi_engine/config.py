@@ -187,6 +187,9 @@ class TrainConfig(Section):
     micro_batch: int = Field(4, ge=1, le=4096, description="Examples in one forward pass; halved if memory ends.")
     clip_norm: float = Field(1.0, gt=0, description="Largest gradient norm that is applied.")
     warmup_steps: int = Field(2, ge=0, le=1000, description="Steps of linear warm-up inside the first window.")
+    ifd: bool = Field(
+        False, description="Measure IFD of each example, by a second pass over its answer alone; its time is kept."
+    )
 
 
 class FeedbackConfig(Section):
@@ -198,7 +201,7 @@ class FeedbackConfig(Section):
     batch_signal: Literal["grad_norm", "grad_norm_detrended", "loss"] = Field(
         "grad_norm", description="What makes a batch the attractive one."
     )
-    signal: Literal["loss", "el2n", "grand"] = Field(
+    signal: Literal["loss", "el2n", "grand", "ifd"] = Field(
         "loss", description="Per-example signal that ranks promotions and credits seeds."
     )
     promote: int = Field(4, ge=0, le=64, description="Promotions and evictions at most per window (m).")
@@ -287,6 +290,10 @@ class RunConfig(Section):
             generator.kind == "embedded" and generator.prompt_form == "whole_task",
             "generator.prompt_form whole_task is not offered for the embedded model, which is too small for it; "
             "set generator.prompt_form to staged",
+        )
+        yield (
+            self.feedback.signal == "ifd" and not self.train.ifd,
+            "feedback.signal is ifd, but train.ifd is false, so that no example has one; set train.ifd to true",
         )
         yield (
             generator.mode == "batch" and generator.kind != "endpoint",

@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
 
 # Seconds by what processors did, at the last look: psutil keeps its own by thread, and pages are drawn by new ones.
 _times: Any = None
+
+
+class DeviceClock:
+    """How busy a torch device is from now on: a GPU by its driver, a CPU by this process's share of all processors."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._began, self._worked = time.perf_counter(), time.process_time()
+
+    def share(self) -> float | None:
+        """0 to 1; None where the driver does not say. A driver's answer covers its last sample, up to a second."""
+        if self._device.type == "cuda":
+            import pynvml
+            import torch
+
+            try:
+                return torch.cuda.utilization(self._device) / 100
+            except (pynvml.NVMLError, RuntimeError):
+                return None
+        passed = (time.perf_counter() - self._began) * (os.cpu_count() or 1)
+        return min(1.0, (time.process_time() - self._worked) / passed) if passed > 0 else None
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,7 @@ def _trained(step: Step, batch: Batch, members: Mapping[str, Queued], lineage: b
             loss=signal.loss,
             el2n=signal.el2n,
             grand=signal.grand,
+            ifd=signal.ifd,
             call_index=member.call_index if lineage else None,
             demo_seed_ids=member.demo_seed_ids,
             machine_made=member.origin != "edit",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,11 +22,12 @@ from sedi_engine.chat import ChatFormat, EncodedExample, Example
 from sedi_engine.config import RunConfig, TrainConfig
 from sedi_engine.errors import TrainingError
 from sedi_engine.lora import adapter_config, load_base, peft_name, pick_device, plain_head, with_adapters
+from sedi_engine.machine import DeviceClock
+from sedi_engine.out_of_memory import is_out_of_memory
 from sedi_engine.signals import ExampleLoss, example_loss
 from store.records import ExampleSignal
 
 Result = TypeVar("Result")
-OUT_OF_MEMORY_MARKS = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class StepResult:
     tokens_per_s: float
     memory_mb: float
     micro_batch: int
+    ifd_seconds: float | None
+    device_busy: float | None
     examples: tuple[ExampleSignal, ...]
 
 
@@ -97,12 +100,16 @@ class Student:
         A batch without any response token leaves the weights alone and has loss and norm 0. Raises TrainingError
         before the weights change when loss or norm is not finite, or memory ends at a micro-batch of 1.
         """
-        started = time.perf_counter()
+        started, busy = time.perf_counter(), DeviceClock(self._device)
         batch = self._encode(examples)
         tokens = sum(example.response_tokens for example in batch)
         self._model.train()
+        alone = self._answers_alone(batch) if self._config.ifd else None
+        ifd_seconds = None if alone is None else time.perf_counter() - started
         self._begin_memory()
         signals = self._within_memory(lambda: self._backward(batch, tokens))
+        if alone is not None:
+            signals = [_with_ifd(*pair) for pair in zip(signals, alone, strict=True)]
         loss = sum(signal.loss * signal.response_tokens for signal in signals) / max(tokens, 1)
         norm = float(torch.nn.utils.clip_grad_norm_(self._trained.values(), self._config.clip_norm))
         memory_mb = self._memory_mb()
@@ -123,6 +130,8 @@ class Student:
             tokens_per_s=sum(len(example.ids) for example in batch) / seconds,
             memory_mb=memory_mb,
             micro_batch=self.micro_batch,
+            ifd_seconds=ifd_seconds,
+            device_busy=busy.share(),
             examples=tuple(signals),
         )
 
@@ -131,7 +140,8 @@ class Student:
         batch = self._encode(examples)
         tokens = sum(example.response_tokens for example in batch)
         self._model.eval()
-        nll = self._within_memory(lambda: self._total_nll(batch))
+        losses = self._within_memory(lambda: self._losses(batch))
+        nll = sum(loss * one.response_tokens for loss, one in zip(losses, batch, strict=True))
         return nll / tokens if tokens else math.nan
 
     def save(self, folder: Path | str) -> str:
@@ -186,10 +196,21 @@ class Student:
             signals.update(zip(indices, map(_signal, members, losses), strict=True))
         return [signals[index] for index in range(len(batch))]
 
+    def _answers_alone(self, batch: list[EncodedExample]) -> list[float]:
+        """Mean NLL of each answer after its prompt's last token only, so that both means of IFD are over its tokens.
+
+        It comes before the gradients: where memory ends, they are thrown away.
+        """
+        answers = [replace(one, ids=one.ids[one.prompt_tokens - 1 :], prompt_tokens=1) for one in batch]
+        return self._within_memory(lambda: self._losses(answers))
+
     @torch.no_grad()
-    def _total_nll(self, batch: list[EncodedExample]) -> float:
-        micro_batches = ([batch[index] for index in indices] for indices in self._micro_batches(batch))
-        return sum(float(loss.nll) for members in micro_batches for loss in self._forward(members))
+    def _losses(self, batch: list[EncodedExample]) -> list[float]:
+        """Mean NLL of each example, in their order, without learning."""
+        found = {}
+        for indices in self._micro_batches(batch):
+            found.update(zip(indices, self._forward([batch[index] for index in indices]), strict=True))
+        return [float(found[index].loss) for index in range(len(batch))]
 
     def _micro_batches(self, batch: list[EncodedExample]) -> Iterator[list[int]]:
         """Indices of examples of like length, so that little is padded."""
@@ -272,14 +293,6 @@ class Student:
             self._optimizer.state[self._trained[name]][key] = tensor.to(device)
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ended, on CUDA or on the CPU, where torch has no type for it."""
-    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
-        return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and any(mark in text for mark in OUT_OF_MEMORY_MARKS)
-
-
 def _signal(example: EncodedExample, loss: ExampleLoss) -> ExampleSignal:
     return ExampleSignal(
         candidate_id=example.candidate_id,
@@ -288,6 +301,11 @@ def _signal(example: EncodedExample, loss: ExampleLoss) -> ExampleSignal:
         grand=float(loss.grand),
         response_tokens=example.response_tokens,
     )
+
+
+def _with_ifd(signal: ExampleSignal, alone: float) -> ExampleSignal:
+    """With IFD (Li et al., 2024): CE(answer | question) ÷ CE(answer); without where the answer alone costs nothing."""
+    return signal.model_copy(update={"ifd": signal.loss / alone if alone else None})
 
 
 def _shapes(tensors: dict[str, Tensor]) -> dict[str, torch.Size]:

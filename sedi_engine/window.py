@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-Signal = Literal["loss", "el2n", "grand"]
+Signal = Literal["loss", "el2n", "grand", "ifd"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class TrainedExample:
     loss: float
     el2n: float
     grand: float | None = None
+    ifd: float | None = None
     call_index: int | None = None
     demo_seed_ids: tuple[str, ...] = ()
     machine_made: bool = True

@@ -36,12 +36,19 @@ def m005_recording(cursor: duckdb.DuckDBPyConnection) -> None:
     cursor.execute(_RECORDING)
 
 
+def m006_step_cost(cursor: duckdb.DuckDBPyConnection) -> None:
+    """What IFD cost of a step's time, and how busy the device was."""
+    cursor.execute("ALTER TABLE step ADD COLUMN ifd_seconds DOUBLE")
+    cursor.execute("ALTER TABLE step ADD COLUMN device_busy DOUBLE")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     m001_initial,
     m002_any_generator_any_data,
     m003_map,
     m004_aim,
     m005_recording,
+    m006_step_cost,
 )
 
 

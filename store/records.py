@@ -188,6 +188,8 @@ class Step(Record):
     tokens_per_s: float
     memory_mb: float
     micro_batch: int
+    ifd_seconds: float | None = Field(default=None, description="what measuring IFD cost of it; null if it was not")
+    device_busy: float | None = Field(default=None, description="share of the device at work, 0 to 1; null if unknown")
     attractive: bool = False
     examples: tuple[ExampleSignal, ...] = ()
 

@@ -13,8 +13,18 @@ Cursor = duckdb.DuckDBPyConnection
 
 
 def steps(cursor: Cursor, run_id: str) -> list[dict[str, Any]]:
-    """Every online step of a run with all its columns, superseded ones too, in the order in which they were taken."""
-    return fetch(cursor, "SELECT * FROM step WHERE run_id = ? AND phase = 'online' ORDER BY attempt, step", [run_id])
+    """Every online step of a run, superseded ones too, in the order in which they were taken.
+
+    All its columns, and its examples' mean `el2n`, `grand` and `ifd`; null where none was measured.
+    """
+    return fetch(
+        cursor,
+        "SELECT s.*, e.el2n, e.grand, e.ifd FROM step s LEFT JOIN (SELECT step, attempt, avg(el2n) AS el2n, "
+        "avg(grand) AS grand, avg(ifd) AS ifd FROM example_signal WHERE run_id = $run AND phase = 'online' "
+        "GROUP BY step, attempt) e USING (step, attempt) "
+        "WHERE s.run_id = $run AND s.phase = 'online' ORDER BY s.attempt, s.step",
+        {"run": run_id},
+    )
 
 
 def batches(cursor: Cursor, run_id: str) -> list[dict[str, Any]]:

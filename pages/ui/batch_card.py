@@ -10,7 +10,8 @@ from pages.ui.tables import number, table, text
 from sedi_engine.service import Service
 from store import training
 
-COLUMNS = {"cluster": "cluster", "instruction": "instruction", "loss": "own loss", "response_tokens": "response tokens"}
+COLUMNS = {"cluster": "cluster", "instruction": "instruction", "loss": "own loss"}
+SIGNALS = {"el2n": "EL2N", "grand": "GraNd", "ifd": "IFD"}
 
 
 def brief(service: Service, run_id: str, step: int) -> None:
@@ -44,6 +45,9 @@ def numbers(batch: dict[str, Any]) -> str:
 
 
 def members(rows: list[dict[str, Any]], key: str) -> None:
-    """The examples with their own signals."""
-    table(rows, COLUMNS, key, height="content" if len(rows) < 10 else 380, cluster=number(70), instruction=text(380),
-          loss=number(80, format="%.3f"), response_tokens=number(110))  # fmt: skip
+    """The examples with those of their own signals that were measured."""
+    measured = {field: name for field, name in SIGNALS.items() if any(row[field] is not None for row in rows)}
+    columns = {**COLUMNS, **measured, "response_tokens": "response tokens"}
+    three = {field: number(80, format="%.3f") for field in ("loss", *measured)}
+    table(rows, columns, key, height="content" if len(rows) < 10 else 380, cluster=number(70), instruction=text(380),
+          response_tokens=number(110), **three)  # fmt: skip

@@ -20,13 +20,28 @@ NORMS = {
     "smoothed": "smoothed",
     "detrended": "less trend",
     "residual": "less length",
+    "el2n": "EL2N",
+    "grand": "GraNd",
+    "ifd": "IFD",
 }
+OF_EXAMPLES = ("el2n", "grand", "ifd")
 SMOOTHING = 0.6
+MACHINE = {
+    "lr": "learning rate",
+    "tokens_per_s": "tokens a second",
+    "memory_mb": "peak memory, MB",
+    "device_busy": "device at work",
+}
 DASHES = ("solid", "dash", "dot", "dashdot")
 
 
 def norm_values(rows: Rows, form: str) -> list[float | None]:
-    """The gradient norms of steps in one of NORMS; None where there is none, or it is no number."""
+    """The gradient norms of steps in one of NORMS, or a signal of their examples, in the mean.
+
+    None where there is none, or it is no number.
+    """
+    if form in OF_EXAMPLES:
+        return [_finite(row[form]) for row in rows]
     raw = [row["grad_norm"] for row in rows]
     if form == "detrended":
         return [_finite(row["grad_norm_detrended"]) for row in rows]
@@ -63,7 +78,7 @@ def curves(runs: Mapping[str, Rows], form: str, log: bool, lit: int | None) -> F
         norms = norm_values(stands, form)
         _line(figure, 1, stands, [_finite(r["loss"]) for r in stands], f"{label}loss", colour, dash)
         _held_out(figure, stands, f"{label}held-out loss", ORANGE if not several else colour)
-        _line(figure, 2, stands, norms, f"{label}gradient norm", colour if several else GREEN, dash)
+        _line(figure, 2, stands, norms, f"{label}{_what(form)}", colour if several else GREEN, dash)
         _stars(figure, stands, norms, "attractive batch of its window", show=not place)
         _superseded(figure, old, form)
         if not place:
@@ -73,11 +88,16 @@ def curves(runs: Mapping[str, Rows], form: str, log: bool, lit: int | None) -> F
     kind = "log" if log else "linear"
     figure.update_yaxes(title_text="loss, nats per token", type=kind, row=1, col=1)
     signed = form in ("detrended", "residual")
-    title = f"gradient norm, {NORMS[form]}" if form != "raw" else "gradient norm"
-    figure.update_yaxes(title_text=title, type="linear" if signed else kind, row=2, col=1)
+    figure.update_yaxes(title_text=_what(form), type="linear" if signed else kind, row=2, col=1)
     figure.update_xaxes(title_text="optimiser step", row=2, col=1, **whole(max(map(len, runs.values()), default=0)))
     figure.update_layout(clickmode="event+select")
     return dress(figure, height=520)
+
+
+def _what(form: str) -> str:
+    if form in OF_EXAMPLES:
+        return f"mean {NORMS[form]} of the batch"
+    return "gradient norm" if form == "raw" else f"gradient norm, {NORMS[form]}"
 
 
 def _line(
@@ -158,13 +178,12 @@ def _windows(figure: Figure, rows: Rows) -> None:
 
 
 def machine(rows: Rows) -> Figure:
-    """Learning rate, speed and memory of the steps that stand, side by side."""
+    """Learning rate, speed, memory and work of the device over the steps that stand, side by side."""
     from plotly.subplots import make_subplots
 
-    fields = {"lr": "learning rate", "tokens_per_s": "tokens a second", "memory_mb": "peak memory, MB"}
-    figure = make_subplots(rows=1, cols=3, horizontal_spacing=0.07)
+    figure = make_subplots(rows=1, cols=len(MACHINE), horizontal_spacing=0.07)
     stands = [one for one in rows if not one["superseded"]]
-    for column, (field, title) in enumerate(fields.items(), start=1):
+    for column, (field, title) in enumerate(MACHINE.items(), start=1):
         figure.add_scatter(
             x=[one["step"] for one in stands],
             y=[one[field] for one in stands],
@@ -178,4 +197,5 @@ def machine(rows: Rows) -> Figure:
         )
         figure.update_yaxes(title_text=title, rangemode="tozero", row=1, col=column)
         figure.update_xaxes(title_text="step", row=1, col=column, **whole(len(stands)))
+    figure.update_yaxes(tickformat=".0%", range=[0, 1], row=1, col=len(MACHINE))
     return dress(figure, height=240).update_layout(showlegend=False)

@@ -57,6 +57,7 @@ def test_an_unknown_setting_is_refused_with_the_nearest(typo: str, meant: str) -
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
+        ({"feedback.signal": "ifd"}, "train.ifd is false"),
         ({"target_kept": 3}, "compose.batch_size is 4, larger than target_kept"),
         ({"generator.kind": "stream"}, "stream_path is empty"),
         ({"generator.kind": "stream", "generator.stream_path": "x"}, "a stream has no lineage"),

@@ -42,6 +42,7 @@ def windows(draw, seed_ids=("s0", "s1", "s2", "s3")):
                     loss=draw(finite),
                     el2n=draw(finite),
                     grand=draw(st.none() | finite),
+                    ifd=draw(st.none() | finite),
                     call_index=call,
                     demo_seed_ids=demos[call],
                     machine_made=draw(st.integers(0, 4)) > 0,
@@ -55,7 +56,7 @@ def windows(draw, seed_ids=("s0", "s1", "s2", "s3")):
 
 configs = st.builds(
     FeedbackConfig,
-    signal=st.sampled_from(["loss", "el2n", "grand"]),
+    signal=st.sampled_from(["loss", "el2n", "grand", "ifd"]),
     batch_signal=st.sampled_from(["grad_norm", "grad_norm_detrended", "loss"]),
     promote=st.integers(0, 5),
 )
@@ -129,7 +130,9 @@ def step(number: int, norm: float = 1.0, loss: float = 1.0, examples=(), tokens:
 
 
 def example(name: str, loss: float, cluster: int = 0, call: int | None = None, demos=(), **more) -> TrainedExample:
-    return TrainedExample(name, f"{name} instruction", "done", cluster, loss, loss, loss, call, tuple(demos), **more)
+    return TrainedExample(
+        name, f"{name} instruction", "done", cluster, loss, loss, loss, loss, call, tuple(demos), **more
+    )
 
 
 def test_the_highest_norm_is_attractive_and_the_earliest_of_equals():

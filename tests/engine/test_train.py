@@ -7,7 +7,8 @@ from safetensors.torch import load_file
 from sedi_engine.chat import PLAIN_PROMPT, ChatFormat, Example
 from sedi_engine.config import RunConfig, TrainConfig
 from sedi_engine.errors import ConfigError, TrainingError, WeightsError
-from sedi_engine.train import Student, is_out_of_memory, learning_rate
+from sedi_engine.out_of_memory import is_out_of_memory
+from sedi_engine.train import Student, learning_rate
 from tests.tiny_model import save_tiny_model, tiny_tokenizer
 
 CONFIG = TrainConfig(lora_layers=2, micro_batch=3, max_length=128)
@@ -95,6 +96,25 @@ def test_micro_batches_change_nothing_but_rounding(model, micro_batch):
     assert [signal.candidate_id for signal in parts.examples] == [example.candidate_id for example in EXAMPLES]
     for one, other in zip(parts.examples, whole.examples, strict=True):
         assert (one.loss, one.el2n, one.grand) == pytest.approx((other.loss, other.el2n, other.grand), rel=1e-4)
+
+
+def test_ifd_is_the_loss_with_the_question_over_the_loss_without_and_changes_no_step(model):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    plain = Student(model, CONFIG, seed=3).step(EXAMPLES, 1e-3)
+    measured = Student(model, CONFIG.model_copy(update={"ifd": True}), seed=3).step(EXAMPLES, 1e-3)
+    assert (measured.loss, measured.grad_norm) == (plain.loss, plain.grad_norm)
+    assert 0 < measured.ifd_seconds < measured.seconds
+    assert plain.ifd_seconds is None and {signal.ifd for signal in plain.examples} == {None}
+    base, form = AutoModelForCausalLM.from_pretrained(model), ChatFormat(AutoTokenizer.from_pretrained(model), 128)
+    for signal, encoded in zip(measured.examples, map(form.encode, EXAMPLES), strict=True):
+        alone = torch.tensor([encoded.ids[encoded.prompt_tokens - 1 :]])
+        loss = float(base(input_ids=alone, labels=alone).loss.detach())
+        assert signal.ifd == pytest.approx(signal.loss / loss, rel=1e-4)
+
+
+def test_a_step_says_how_busy_its_device_was(model):
+    assert 0 < Student(model, CONFIG, seed=0).step(EXAMPLES, 1e-3).device_busy <= 1
 
 
 def test_the_seed_decides_the_start(model, tmp_path):

@@ -192,9 +192,20 @@ def test_every_colouring_draws_every_row_once(service: Service, colour: str) -> 
     assert drawn[0].name == scatter.CONTEXT
 
 
-def test_the_norm_has_four_forms_and_none_invents_a_number() -> None:
+def test_the_training_page_says_what_ifd_cost_or_how_to_have_it(service, open_at) -> None:
+    story = explored(service.store)
+    assert "IFD was not measured" in texts(open_at("training", training_norm="IFD"))
+    service.store.write(
+        lambda cursor: cursor.execute("UPDATE step SET ifd_seconds = 0.5 WHERE run_id = ?", [story.run_id])
+    )
+    page = texts(open_at("training", training_norm="IFD"))
+    assert "Measuring IFD took 6.0 s of 24.0 s of training: 33% on top." in page
+
+
+def test_the_norm_and_the_signals_invent_no_number() -> None:
     rows = [
         {"grad_norm": value, "grad_norm_detrended": None, "response_tokens": tokens}
+        | dict.fromkeys(training_charts.OF_EXAMPLES, value)
         for value, tokens in ((1.0, 10), (float("nan"), 20), (3.0, 30), (2.0, 40))
     ]
     for form in training_charts.NORMS:
