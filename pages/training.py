@@ -28,17 +28,17 @@ def options(run_id: str) -> tuple[list[str], str, bool]:
     """Runs laid over this one, the form of the norm, and whether the axes are logarithmic."""
     others = [row["run_id"] for row in service.store.read(views.run_list) if row["run_id"] != run_id]
     with st.container(key="training_options"):
-        left, middle, right = st.columns([3, 6, 2], gap="medium", vertical_alignment="bottom")
+        left, middle, right = st.columns([4, 3, 2], gap="medium", vertical_alignment="bottom")
         over = left.multiselect(
             "Laid over it", others, max_selections=MOST_RUNS - 1, key="training_runs", placeholder="other runs",
             bind="query-params",
         )  # fmt: skip
-        form = middle.segmented_control(
+        form = middle.selectbox(
             "Gradient norm, or a signal", list(training_charts.NORMS), format_func=training_charts.NORMS.get,
-            default="raw", required=True, key="training_norm", bind="query-params",
+            key="training_norm", bind="query-params",
         )  # fmt: skip
         log = right.toggle("Logarithmic", key="training_log", bind="query-params")
-    return over, form or "raw", log
+    return over, form, log
 
 
 def live(run_id: str, over: list[str], form: str, log: bool, was_alive: bool, step: int | None) -> None:

@@ -12,8 +12,8 @@ from store.map_view import MEMBERS
 Cursor = duckdb.DuckDBPyConnection
 
 
-def steps(cursor: Cursor, run_id: str) -> list[dict[str, Any]]:
-    """Every online step of a run, superseded ones too, in the order in which they were taken.
+def steps(cursor: Cursor, run_id: str, from_iteration: int = 0) -> list[dict[str, Any]]:
+    """Every online step of a run from a window on, superseded ones too, in the order in which they were taken.
 
     All its columns, and its examples' mean `el2n`, `grand` and `ifd`; null where none was measured.
     """
@@ -22,8 +22,8 @@ def steps(cursor: Cursor, run_id: str) -> list[dict[str, Any]]:
         "SELECT s.*, e.el2n, e.grand, e.ifd FROM step s LEFT JOIN (SELECT step, attempt, avg(el2n) AS el2n, "
         "avg(grand) AS grand, avg(ifd) AS ifd FROM example_signal WHERE run_id = $run AND phase = 'online' "
         "GROUP BY step, attempt) e USING (step, attempt) "
-        "WHERE s.run_id = $run AND s.phase = 'online' ORDER BY s.attempt, s.step",
-        {"run": run_id},
+        "WHERE s.run_id = $run AND s.phase = 'online' AND s.iteration >= $from ORDER BY s.attempt, s.step",
+        {"run": run_id, "from": from_iteration},
     )
 
 

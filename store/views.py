@@ -99,16 +99,6 @@ def _instructions(cursor: Cursor, idents: list[str]) -> dict[str, str]:
     return {row["ident"]: row["instruction"] for row in rows}
 
 
-def steps(cursor: Cursor, run_id: str, from_iteration: int = 0) -> list[dict[str, Any]]:
-    """Optimiser steps that stand, from a window on, in order."""
-    return fetch(
-        cursor,
-        "SELECT step, iteration, loss, heldout_loss, grad_norm, attractive, seconds, tokens_per_s FROM current_step "
-        "WHERE run_id = ? AND iteration >= ? AND phase = 'online' ORDER BY step",
-        [run_id, from_iteration],
-    )
-
-
 def judged_calls(cursor: Cursor, run_id: str) -> int:
     """How many replies of a run have been judged."""
     row = fetch_one(cursor, "SELECT count(*) AS n FROM judgement WHERE run_id = ?", [run_id])

@@ -6,8 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.charts import StepPoint
-from store import views
+from store import training, views
 from store.database import Store
 
 FEED_ROWS = 200
@@ -20,21 +19,21 @@ class Tail:
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
         self.feed: list[dict[str, Any]] = []
-        self._steps: dict[int, StepPoint] = {}
+        self._steps: dict[tuple[int, int], dict[str, Any]] = {}
         self._window = 0
 
     @property
-    def steps(self) -> tuple[StepPoint, ...]:
-        """The newest steps that stand, in order."""
-        return tuple(self._steps[number] for number in sorted(self._steps)[-CHART_STEPS:])
+    def steps(self) -> list[dict[str, Any]]:
+        """The newest steps as `training.steps` gives them, each attempt's in order."""
+        return [self._steps[taken] for taken in sorted(self._steps)[-CHART_STEPS:]]
 
     def refresh(self, store: Store, finished_windows: int) -> None:
         """Read what came since: candidates of later calls, steps of windows that were not finished then."""
         last = self.feed[0]["call_index"] if self.feed else -1
         self.feed = (store.read(views.feed, self.run_id, last, FEED_ROWS) + self.feed)[:FEED_ROWS]
-        self._steps = {number: p for number, p in self._steps.items() if p.iteration <= self._window}
-        for row in store.read(views.steps, self.run_id, self._window + 1):
-            self._steps[row["step"]] = StepPoint.of(row)
+        self._steps = {taken: row for taken, row in self._steps.items() if row["iteration"] <= self._window}
+        for row in store.read(training.steps, self.run_id, self._window + 1):
+            self._steps[row["attempt"], row["step"]] = row
         self._window = finished_windows
 
 

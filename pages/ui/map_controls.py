@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.ui import charts, focus, mapping, shell, words
+from pages.ui import charts, focus, mapping, shell, training_charts, words
 from pages.ui.mapping import View
 from sedi_engine.service import Service
-from store import maps, views
+from store import maps, training, views
 
 PLAY_S = 1.2
 SHOWS = {"all": "All", "kept": "Kept", "dropped": "Dropped"}
@@ -111,13 +111,13 @@ def _other_threshold(service: Service, run_id: str, rows: pd.DataFrame, threshol
 def curve(service: Service, run_id: str, rows: pd.DataFrame) -> None:
     """Loss and gradient norm of the batches that hold the selected tasks, among all."""
     lit = sorted({int(step) for step in rows["step"].dropna()})
-    points = tuple(charts.StepPoint.of(row) for row in service.store.read(views.steps, run_id))
+    points = [row for row in service.store.read(training.steps, run_id) if not row["superseded"]]
     if not points or not lit:
         return
     steps = f"step{'s' * (len(lit) > 1)} {', '.join(map(str, lit[:20]))}{' …' * (len(lit) > 20)}"
     st.caption(f"Their batches: {steps} of {len(points)}. Click a point to see its batch.")
     event = st.plotly_chart(
-        charts.lit_norms(points, tuple(lit)), key="map_curve", config=charts.CONFIG, on_select="rerun",
+        training_charts.lit_norms(points, lit), key="map_curve", config=charts.CONFIG, on_select="rerun",
         selection_mode="points", alt="Gradient norm over steps, the selected batches lit",
     )  # fmt: skip
     if found := event["selection"]["points"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +65,7 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def curves(runs: Mapping[str, Rows], form: str, log: bool, lit: int | None) -> Figure:
+def curves(runs: Mapping[str, Rows], form: str, log: bool, lit: int | None, height: int = 520) -> Figure:
     """Loss above, gradient norm below, a colour and a dash a run; superseded steps in grey; the lit step marked."""
     from plotly.subplots import make_subplots
 
@@ -91,7 +91,7 @@ def curves(runs: Mapping[str, Rows], form: str, log: bool, lit: int | None) -> F
     figure.update_yaxes(title_text=_what(form), type="linear" if signed else kind, row=2, col=1)
     figure.update_xaxes(title_text="optimiser step", row=2, col=1, **whole(max(map(len, runs.values()), default=0)))
     figure.update_layout(clickmode="event+select")
-    return dress(figure, height=520)
+    return dress(figure, height)
 
 
 def _what(form: str) -> str:
@@ -175,6 +175,47 @@ def _windows(figure: Figure, rows: Rows) -> None:
         if before["iteration"] != after["iteration"]:
             edge = (before["step"] + after["step"]) / 2
             figure.add_vline(x=edge, line={"color": GREY, "dash": "dash", "width": 1}, row="all", col=1)
+            figure.add_annotation(
+                x=edge,
+                y=1,
+                yref="y2 domain",
+                text=f"window {after['iteration']}",
+                showarrow=False,
+                xanchor="left",
+                xshift=4,
+                yanchor="bottom",
+                font={"size": 11, "color": GREY},
+            )
+
+
+def lit_norms(rows: Rows, lit: Collection[int]) -> Figure:
+    """Gradient norm over the steps that stand, some batches lit."""
+    from plotly.graph_objects import Figure
+
+    figure = Figure()
+    stands = [one for one in rows if not one["superseded"]]
+    chosen = [one for one in stands if one["step"] in lit]
+    figure.add_scatter(
+        x=[one["step"] for one in stands],
+        y=norm_values(stands, "raw"),
+        name="gradient norm",
+        mode="lines+markers",
+        line={"color": GREY, "width": 1.5},
+        marker={"size": 6, "color": GREY},
+        hovertemplate="%{y:.3f}",
+    )
+    figure.add_scatter(
+        x=[one["step"] for one in chosen],
+        y=norm_values(chosen, "raw"),
+        name="their batches",
+        mode="markers",
+        marker={"size": 11, "color": VERMILION},
+        hovertemplate="%{y:.3f}",
+    )
+    figure.update_yaxes(title_text="gradient norm")
+    figure.update_xaxes(title_text="optimiser step", **whole(len(stands)))
+    figure.update_layout(clickmode="event+select")
+    return dress(figure, height=240)
 
 
 def machine(rows: Rows) -> Figure:

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import cards, charts, words
+from pages.ui import cards, charts, training_charts, words
 from pages.ui.live import FEED_ROWS, tail
 from pages.ui.tables import number, table, text
 from sedi_engine.costs import projected
@@ -77,7 +77,7 @@ def counts_and_charts(store: Store, summary: Mapping[str, Any], pulse: Mapping[s
         seen = tail(summary["run_id"])
         seen.refresh(store, pulse["iteration"])
         if seen.steps:
-            figure = charts.training(seen.steps)
+            figure = training_charts.curves({summary["run_id"]: seen.steps}, "raw", log=False, lit=None, height=400)
             alt = "Loss and gradient norm over optimiser steps"
             st.plotly_chart(figure, key="generate_training", config=charts.CONFIG, alt=alt)
         else:

@@ -13,7 +13,7 @@ import pytest
 
 from sedi_engine.exports.recording import OURS, play, record
 from sedi_engine.jobs import Manager
-from store import decisions, lineage, map_view, maps, recordings, replays, runs, training, views
+from store import decisions, lineage, map_view, maps, recordings, replays, runs, training
 from store.database import Store
 from store.errors import RecordingError, StudioError
 from tests.pages.builder import explored
@@ -39,7 +39,7 @@ def recorded(store: Store, tmp_path: Path) -> Path:
 def test_a_recorded_run_is_the_same_in_another_store(store: Store, other: Store, recorded: Path) -> None:
     other.write(decisions.decide, "candidate:elsewhere", "accept", "bob")
     assert play(other, recorded, "run.sedi", "ann") == "r1"
-    for query in (runs.summary, training.steps, training.batches, replays.rows_for_replay, views.steps):
+    for query in (runs.summary, training.steps, training.batches, replays.rows_for_replay):
         assert other.read(query, "r1") == store.read(query, "r1"), query.__name__
     one, two = (opened.read(lineage.record, "r1", "candidate:r1-0-2") for opened in (store, other))
     for changed in ("call",):
