@@ -42,6 +42,11 @@ def m006_step_cost(cursor: duckdb.DuckDBPyConnection) -> None:
     cursor.execute("ALTER TABLE step ADD COLUMN device_busy DOUBLE")
 
 
+def m007_curation(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Undo of one decision, bulk decisions, presses that arrive twice, work handed out, blind tests."""
+    _execute(cursor, _CURATION)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     m001_initial,
     m002_any_generator_any_data,
@@ -49,6 +54,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     m004_aim,
     m005_recording,
     m006_step_cost,
+    m007_curation,
 )
 
 
@@ -391,4 +397,66 @@ CREATE TABLE recording (
     "by" VARCHAR NOT NULL,
     "at" TIMESTAMP NOT NULL
 )
+"""
+
+# An undo takes back the decision that it names, or with none named all that stood before it on its subject. A flag and
+# a use as seed are marks beside what is decided of a task's fate: a task that was rejected stays rejected when flagged.
+_CURATION = """
+ALTER TABLE decision ADD COLUMN undoes BIGINT;
+ALTER TABLE decision ADD COLUMN group_id VARCHAR;
+ALTER TABLE decision ADD COLUMN queue VARCHAR;
+ALTER TABLE decision ADD COLUMN result VARCHAR;
+ALTER TABLE seed ADD COLUMN listed BOOLEAN;
+UPDATE seed SET listed = in_library AND origin <> 'machine';
+CREATE TABLE press (
+    press VARCHAR PRIMARY KEY,
+    decision_id BIGINT
+);
+CREATE TABLE assignment (
+    subject VARCHAR NOT NULL,
+    annotator VARCHAR NOT NULL,
+    "at" TIMESTAMP NOT NULL,
+    PRIMARY KEY (subject, annotator)
+);
+CREATE TABLE blind_test (
+    test_id VARCHAR PRIMARY KEY,
+    run_id VARCHAR NOT NULL,
+    random_seed INTEGER NOT NULL,
+    per_rule INTEGER NOT NULL,
+    "by" VARCHAR NOT NULL,
+    "at" TIMESTAMP NOT NULL
+);
+CREATE TABLE blind_item (
+    test_id VARCHAR NOT NULL,
+    position INTEGER NOT NULL,
+    candidate_id VARCHAR NOT NULL,
+    iteration INTEGER NOT NULL,
+    rules VARCHAR[] NOT NULL,
+    PRIMARY KEY (test_id, position)
+);
+DROP VIEW standing_decision;
+CREATE VIEW effective_decision AS
+    SELECT d.*, d.kind IN ('accept', 'reject', 'rescue', 'edit') AS of_fate
+    FROM decision d LEFT JOIN (
+        SELECT subject, max(decision_id) AS cleared FROM decision WHERE kind = 'undo' AND undoes IS NULL
+        GROUP BY subject
+    ) c ON c.subject = d.subject
+    WHERE d.kind <> 'undo' AND d.decision_id > coalesce(c.cleared, 0)
+    AND d.decision_id NOT IN (SELECT undoes FROM decision WHERE undoes IS NOT NULL);
+CREATE VIEW standing_decision AS
+    SELECT word.subject, word.decision_id, stands.latest.kind AS kind, stands.latest."by" AS "by",
+           stands.latest."at" AS "at", stands.latest.reason AS reason, stands.latest.result AS result,
+           coalesce(stands.flagged, false) AS flagged
+    FROM (SELECT subject, max(decision_id) AS decision_id FROM decision WHERE kind <> 'skip' GROUP BY subject) word
+    LEFT JOIN (
+        SELECT subject, max_by(
+                   {'kind': kind, 'by': "by", 'at': "at", 'reason': reason, 'result': result},
+                   decision_id + if(of_fate, 1000000000000, 0)) AS latest,
+               coalesce(max(decision_id) FILTER (kind = 'flag'), 0)
+                   > coalesce(max(decision_id) FILTER (of_fate), 0) AS flagged
+        FROM effective_decision WHERE kind <> 'skip' GROUP BY subject
+    ) stands ON stands.subject = word.subject;
+CREATE VIEW opinion AS
+    SELECT subject, "by", max_by(kind, decision_id) AS kind, max(decision_id) AS decision_id
+    FROM effective_decision WHERE of_fate AND "by" <> 'rule' GROUP BY subject, "by"
 """

@@ -152,10 +152,12 @@ def _renumbered(cursor: Cursor, decisions: pa.Table, run_seed: pa.Table) -> pa.T
     for row in sorted(decisions.to_pylist(), key=lambda one: one["decision_id"]):
         made = fetch_one(
             cursor,
-            'INSERT INTO decision (subject, kind, reason, "by", "at", supersedes) VALUES (?, ?, ?, ?, ?, ?) '
-            "RETURNING decision_id",
-            [row["subject"], row["kind"], row["reason"], row["by"], row["at"], fresh.get(row["supersedes"])],
-        )
+            'INSERT INTO decision (subject, kind, reason, "by", "at", supersedes, undoes, group_id, queue, result) '
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING decision_id",
+            [*(row[name] for name in ("subject", "kind", "reason", "by", "at")),
+             *(fresh.get(row.get(name)) for name in ("supersedes", "undoes")),
+             *(row.get(name) for name in ("group_id", "queue", "result"))],
+        )  # fmt: skip
         assert made is not None
         fresh[row["decision_id"]] = made["decision_id"]
     numbers = pa.array([fresh.get(number) for number in run_seed["decision_id"].to_pylist()], pa.int64())

@@ -45,7 +45,7 @@ RunStatus = Literal[
     "failed",
 ]
 ProposalKind = Literal["promote", "evict"]
-DecisionKind = Literal["accept", "reject", "rescue", "flag", "edit", "use_as_seed", "undo"]
+DecisionKind = Literal["accept", "reject", "rescue", "flag", "edit", "use_as_seed", "skip", "undo"]
 
 
 class Record(BaseModel):
@@ -204,15 +204,3 @@ class Proposal(Record):
     subject_id: str = Field(description="candidate to promote, or seed to evict")
     rank: int
     evidence: dict[str, float | int | str | bool | list[float] | None]
-
-
-class Decision(Record):
-    """A person's or the rule's word on a subject: append-only, the latest stands."""
-
-    decision_id: int
-    subject: str
-    kind: DecisionKind
-    reason: str | None = None
-    by: str
-    at: datetime
-    supersedes: int | None = None
