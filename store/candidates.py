@@ -11,8 +11,15 @@ from store.connection import fetch, fetch_one, insert
 from store.events import CallJudged
 
 Cursor = duckdb.DuckDBPyConnection
-DECIDED = "LEFT JOIN standing_decision d ON d.subject = 'candidate:' || c.candidate_id"
-IN_K = "(c.verdict = 'kept' AND d.kind IS DISTINCT FROM 'reject' OR d.kind = 'rescue' AND c.output <> '')"
+DECIDED = (
+    "LEFT JOIN standing_decision d ON d.subject = 'candidate:' || c.candidate_id "
+    "LEFT JOIN standing_decision made ON made.kind = 'edit' AND made.result = c.candidate_id"
+)
+# Kept and not rejected, or rescued and complete; an edit, while it stands, is in the place of its original.
+IN_K = (
+    "(c.verdict = 'kept' AND d.kind IS DISTINCT FROM 'reject' AND d.kind IS DISTINCT FROM 'edit' "
+    "AND (c.origin <> 'edit' OR made.subject IS NOT NULL) OR d.kind = 'rescue' AND c.output <> '')"
+)
 
 
 def judged(cursor: Cursor, event: CallJudged) -> None:

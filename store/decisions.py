@@ -7,6 +7,7 @@ the decisions: `apply` brings it in line with them, and applying twice changes n
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -27,24 +28,52 @@ def propose(cursor: Cursor, proposals: Iterable[Proposal]) -> None:
     insert(cursor, "proposal", ({**p.model_dump(), "evidence": json.dumps(p.evidence)} for p in proposals))
 
 
-def decide(cursor: Cursor, subject: str, kind: DecisionKind, by: str, reason: str | None = None) -> int:
-    """Append a decision on a subject such as `proposal:ID`; returns its number."""
-    standing = fetch_one(cursor, "SELECT decision_id FROM standing_decision WHERE subject = ?", [subject])
-    row = fetch_one(
+def decide(
+    cursor: Cursor,
+    subject: str,
+    kind: DecisionKind,
+    by: str,
+    reason: str | None = None,
+    *,
+    undoes: int | None = None,
+    group_id: str | None = None,
+    queue: str | None = None,
+    result: str | None = None,
+) -> int:
+    """Append a decision on a subject such as `proposal:ID`; returns its number.
+
+    An undo takes back the decision `undoes`, or with none named all that stood on the subject.
+    """
+    made = {"undoes": undoes, "group_id": group_id, "queue": queue, "result": result}
+    return decide_all(cursor, [subject], kind, by, reason, **made)[0]
+
+
+def decide_all(
+    cursor: Cursor,
+    subjects: Sequence[str],
+    kind: DecisionKind,
+    by: str,
+    reason: str | None = None,
+    **more: int | str | None,
+) -> list[int]:
+    """Append the same decision on several subjects in one statement; the numbers, in their order."""
+    columns = "".join(f", {name}" for name in more)
+    rows = fetch(
         cursor,
-        'INSERT INTO decision (subject, kind, reason, "by", "at", supersedes) VALUES (?, ?, ?, ?, ?, ?) '
+        f'INSERT INTO decision (subject, kind, reason, "by", "at", supersedes{columns}) '  # noqa: S608
+        f"SELECT subject, $kind, $reason, $by, $at, last{''.join(f', ${name}' for name in more)} FROM "
+        "(SELECT unnest($subjects::VARCHAR[]) AS subject, generate_subscripts($subjects::VARCHAR[], 1) AS place) "
+        "LEFT JOIN (SELECT subject, max(decision_id) AS last FROM decision WHERE kind <> 'skip' "
+        "AND list_contains($subjects::VARCHAR[], subject) GROUP BY subject) USING (subject) ORDER BY place "
         "RETURNING decision_id",
-        [
-            subject,
-            kind,
-            reason,
-            by,
-            datetime.now(UTC).replace(tzinfo=None),
-            standing and standing["decision_id"],
-        ],
+        {"subjects": list(subjects), "kind": kind, "reason": reason, "by": by, "at": _now(), **more},
     )
-    assert row is not None
-    return int(row["decision_id"])
+    seeds.settle(cursor, subjects)
+    return sorted(row["decision_id"] for row in rows)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def decide_proposal(cursor: Cursor, proposal_id: str, kind: DecisionKind, by: str, reason: str | None = None) -> int:
@@ -54,8 +83,10 @@ def decide_proposal(cursor: Cursor, proposal_id: str, kind: DecisionKind, by: st
     return decide(cursor, f"proposal:{proposal_id}", kind, by, reason)
 
 
-def decide_candidates(cursor: Cursor, idents: Sequence[str], kind: DecisionKind, by: str) -> int:
-    """Decide several candidates in one go; how many. `use_as_seed` also puts them into the library.
+def decide_candidates(
+    cursor: Cursor, idents: Sequence[str], kind: DecisionKind, by: str, reason: str | None = None
+) -> int:
+    """Decide several candidates in one go, undone in one; how many. `use_as_seed` also puts them into the library.
 
     A rescue is of a dropped one, and a seed needs an output: those that cannot be are left out of the count.
     """
@@ -66,19 +97,20 @@ def decide_candidates(cursor: Cursor, idents: Sequence[str], kind: DecisionKind,
         "ORDER BY call_index, position",
         [list(idents)],
     )
-    for row in rows:
-        decide(cursor, f"candidate:{row['candidate_id']}", kind, by)
-        if kind == "use_as_seed":
-            seeds.add(cursor, [promoted_seed(cursor, row["candidate_id"])], in_library=True)
-            seeds.join_library(cursor, promoted_id(row["candidate_id"]), True)
-    return len(rows)
+    found = [row["candidate_id"] for row in rows]
+    if kind == "use_as_seed":
+        seeds.add(cursor, [promoted_seed(cursor, ident) for ident in found], in_library=False)
+    if found:
+        group = {"group_id": secrets.token_hex(8)} if len(found) > 1 else {}
+        decide_all(cursor, [f"candidate:{ident}" for ident in found], kind, by, reason, **group)
+    return len(found)
 
 
 def of_run(cursor: Cursor, run_id: str) -> list[dict[str, Any]]:
     """The proposals of a run, newest window first, each with its standing decision (`decision` null: open)."""
     rows = fetch(
         cursor,
-        'SELECT p.*, nullif(d.kind, \'undo\') AS decision, d."by", d."at", d.decision_id FROM proposal p '
+        'SELECT p.*, d.kind AS decision, d."by", d."at", d.decision_id FROM proposal p '
         "LEFT JOIN standing_decision d ON d.subject = 'proposal:' || p.proposal_id "
         "WHERE p.run_id = ? ORDER BY p.iteration DESC, p.kind DESC, p.rank",
         [run_id],
@@ -130,7 +162,7 @@ def apply(cursor: Cursor, run_id: str, iteration: int, lineage: bool) -> None:
 def _apply_to_library(cursor: Cursor, seed_id: str, promotion: dict[str, Any]) -> None:
     accepted = promotion["decision"] == "accept"
     if accepted:
-        seeds.add(cursor, [promoted_seed(cursor, promotion["subject_id"])], in_library=True)
+        seeds.add(cursor, [promoted_seed(cursor, promotion["subject_id"])], in_library=False)
     seeds.join_library(cursor, seed_id, accepted)
 
 
@@ -177,6 +209,6 @@ def promoted_seed(cursor: Cursor, candidate_id: str) -> Seed:
         instruction=row["instruction"],
         input=row["input"],
         output=row["output"],
-        origin="machine",
+        origin="edit" if row["origin"] == "edit" else "machine",
         parent_ids=(candidate_id,),
     )

@@ -38,11 +38,6 @@ LEFT JOIN (
     GROUP BY candidate_id
 ) trained ON trained.candidate_id = c.candidate_id
 """
-_EDIT_IN_PLACE = """
-d.kind IS DISTINCT FROM 'edit' AND (c.origin <> 'edit' OR EXISTS (
-    SELECT 1 FROM standing_decision edited WHERE edited.subject = 'candidate:' || c.parent_id AND edited.kind = 'edit'
-))
-"""
 _IN_ORDER = "ORDER BY c.origin = 'edit', c.call_index, c.position, c.candidate_id"
 
 QUERIES: dict[str, Query] = {
@@ -52,7 +47,7 @@ QUERIES: dict[str, Query] = {
         "c.run_id, c.call_index, c.position, c.iteration, c.origin, c.parent_id, shown.demo_seed_ids, "
         "shown.demo_pool_ids, shown.model, shown.prompt_version, c.max_rouge_l, c.nearest_id, c.nearest_source, "
         "trained.step, d.kind AS decision",
-        f"FROM candidate c {DECIDED} {_ORIGINS} WHERE c.run_id = $run_id AND {IN_K} AND {_EDIT_IN_PLACE}",
+        f"FROM candidate c {DECIDED} {_ORIGINS} WHERE c.run_id = $run_id AND {IN_K}",
         _IN_ORDER,
     ),
     "candidates": Query(

@@ -36,7 +36,7 @@ def history(cursor: Cursor) -> list[dict[str, Any]]:
             USING (run_id)
         LEFT JOIN (
             SELECT c.run_id, count(*) FILTER (c.verdict = 'kept' AND c.origin <> 'edit') AS kept,
-                   count(*) FILTER ({IN_K} AND c.origin <> 'edit') AS exportable
+                   count(*) FILTER ({IN_K}) AS exportable
             FROM candidate c {DECIDED} GROUP BY c.run_id
         ) made USING (run_id)
         LEFT JOIN (

@@ -80,8 +80,8 @@ def take(
         if row["target"] == "seeds":
             cursor.execute(
                 "INSERT INTO seed SELECT format('i-{}-{:07d}', $1, position), instruction, input, output, "
-                "is_classification, 'import', []::VARCHAR[], content_hash, true, $2 FROM brought_in ORDER BY position "
-                "ON CONFLICT DO NOTHING",
+                "is_classification, 'import', []::VARCHAR[], content_hash, true, $2, true "
+                "FROM brought_in ORDER BY position ON CONFLICT DO NOTHING",
                 [import_id, _now()],
             )
         elif row["target"] in ("heldout", "reference"):

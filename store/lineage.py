@@ -25,7 +25,7 @@ def record(cursor: Cursor, run_id: str, subject: str) -> dict[str, Any] | None:
     row = fetch_one(
         cursor,
         f"WITH members AS ({MEMBERS}), signals AS ({SIGNALS}) "  # noqa: S608
-        "SELECT c.*, 'candidate:' || c.candidate_id AS subject, nullif(d.kind, 'undo') AS decision, "
+        "SELECT c.*, 'candidate:' || c.candidate_id AS subject, d.kind AS decision, "
         'd."by" AS decided_by, m.step, m.cluster, s.loss, t.grad_norm, t.attractive, '
         "EXISTS (SELECT 1 FROM run_seed r WHERE r.run_id = c.run_id AND r.seed_id = 'm-' || c.candidate_id) "
         "AS promoted "

@@ -31,7 +31,7 @@ drawn AS (
            CASE WHEN d.kind = 'reject' THEN 'rejected' WHEN d.kind = 'rescue' THEN 'rescued' ELSE c.verdict END
                AS status,
            c.reason, m.iteration AS cluster_window, m.cluster, m.step, c.iteration, c.origin, c.max_rouge_l, s.loss,
-           CAST(NULL AS DOUBLE) AS credit, array_to_string(c.flags, ', ') AS flags, nullif(d.kind, 'undo') AS decision
+           CAST(NULL AS DOUBLE) AS credit, array_to_string(c.flags, ', ') AS flags, d.kind AS decision
     FROM candidate c JOIN placed p ON p.subject = 'candidate:' || c.candidate_id {DECIDED}
     LEFT JOIN members m USING (candidate_id) LEFT JOIN signals s USING (candidate_id) WHERE c.run_id = $run
     UNION ALL

@@ -169,7 +169,7 @@ def _insert(cursor: Cursor, table: str, rows: pa.Table) -> None:
     columns = [column[0] for column in cursor.execute(f"SELECT * FROM {table} LIMIT 0").description or ()]  # noqa: S608
     taken = [column for column in columns if column in rows.column_names and column not in ELSEWHERE]
     names = ", ".join(f'"{column}"' for column in taken)
-    values = names.replace('"in_library"', "false") if table == "seed" else names
+    values = names.replace('"in_library"', "false").replace('"listed"', "false") if table == "seed" else names
     conflict = "ON CONFLICT DO NOTHING" if table in SHARED else ""
     cursor.register("recorded_rows", rows.select(taken))
     try:

@@ -30,6 +30,7 @@ def add(cursor: Cursor, seeds: Iterable[Seed], in_library: bool) -> None:
             **seed.model_dump(),
             "content_hash": content_hash(seed.instruction, seed.input, seed.output),
             "in_library": in_library,
+            "listed": in_library,
             "added": now,
         }
         for seed in seeds
@@ -38,8 +39,35 @@ def add(cursor: Cursor, seeds: Iterable[Seed], in_library: bool) -> None:
 
 
 def join_library(cursor: Cursor, seed_id: str, member: bool) -> None:
-    """Take a seed into the library, or out of it; the row stays."""
-    cursor.execute("UPDATE seed SET in_library = ? WHERE seed_id = ?", [member, seed_id])
+    """List a seed in the library, or no longer; what people decided on it goes before. The row stays."""
+    cursor.execute("UPDATE seed SET listed = ? WHERE seed_id = ?", [member, seed_id])
+    settle(cursor, [f"seed:{seed_id}"])
+
+
+def settle(cursor: Cursor, subjects: Sequence[str]) -> None:
+    """Bring the library in line with the decisions on these subjects, `seed:ID` or `candidate:ID`; others have no say.
+
+    A seed that people accepted is in it, one that they rejected or put an edit in the place of is not. A candidate that
+    is used as a seed is, and so is an edit while it stands. Else it is as the library was listed.
+    """
+    touched = [one.removeprefix("seed:") for one in subjects if one.startswith("seed:")]
+    touched += [f"m-{one.removeprefix('candidate:')}" for one in subjects if one.startswith("candidate:")]
+    if not touched:
+        return
+    cursor.execute(
+        "UPDATE seed SET in_library = settled.member FROM ("
+        "SELECT s.seed_id, coalesce(CASE d.kind WHEN 'accept' THEN true WHEN 'reject' THEN false "
+        "WHEN 'edit' THEN false END, "
+        "used.subject IS NOT NULL OR made.subject IS NOT NULL OR coalesce(s.listed, false)) AS member "
+        "FROM seed s LEFT JOIN standing_decision d ON d.subject = 'seed:' || s.seed_id "
+        "LEFT JOIN standing_decision made ON made.kind = 'edit' AND made.result = s.seed_id "
+        "LEFT JOIN (SELECT DISTINCT subject FROM effective_decision WHERE kind = 'use_as_seed') used "
+        "ON used.subject = 'candidate:' || substr(s.seed_id, 3) AND starts_with(s.seed_id, 'm-') "
+        "WHERE list_contains($1::VARCHAR[], s.seed_id) "
+        "OR s.seed_id IN (SELECT result FROM decision WHERE kind = 'edit' AND list_contains($2::VARCHAR[], subject))"
+        ") settled WHERE seed.seed_id = settled.seed_id",
+        [touched, list(subjects)],
+    )
 
 
 def library(cursor: Cursor) -> list[Seed]:

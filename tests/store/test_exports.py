@@ -105,7 +105,9 @@ def test_kept_follows_the_decisions_of_people(store: Store, story: Story, tmp_pa
 def test_an_edit_takes_the_place_of_its_original_until_it_is_undone(store: Store, story: Story, tmp_path: Path):
     edit = {"candidate_id": "edited", "origin": "edit", "parent_id": "r1-0-0"}
     story.tell(store, story.judged(9, story.candidate(-1, 0).model_copy(update=edit)))
-    store.write(decisions.decide, "candidate:r1-0-0", "edit", "person")
+    store.submit(
+        lambda cursor: decisions.decide(cursor, "candidate:r1-0-0", "edit", "person", result="edited")
+    ).result()
     assert ids(rows(store, tmp_path, "kept")) == ["r1-0-2", "r1-1-0", "edited"]
     assert ids(rows(store, tmp_path, "candidates"))[-1] == "edited"
     store.write(decisions.decide, "candidate:r1-0-0", "undo", "person")

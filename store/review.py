@@ -1,0 +1,245 @@
+"""What waits for a person: queues of candidates, proposals and seeds, in the order and within the limits asked for.
+
+An item is open to a person who has not decided it, while fewer than `overlap` people have, or have it before them.
+Values are only ever bound to a query; the names in it are this module's own.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+import duckdb
+import pyarrow as pa
+
+from store.connection import fetch, fetch_one
+from store.map_view import MEMBERS, SIGNALS
+from store.records import Record
+
+Cursor = duckdb.DuckDBPyConnection
+Queue = Literal["proposals", "new", "near", "flagged", "unsafe", "disputed", "all", "library", "blind"]
+OF_CANDIDATES: tuple[Queue, ...] = ("new", "near", "flagged", "unsafe", "disputed", "all")
+Measure = Literal["judged", "max_rouge_l", "loss", "credit", "novelty"]
+
+
+class Wanted(Record):
+    """Which items, for whom; an empty condition leaves everything in. `low` and `high` bound the measure."""
+
+    run_id: str
+    queue: Queue
+    me: str
+    lapsed: datetime
+    overlap: int = 1
+    near: float = 0.05
+    measure: Measure = "judged"
+    descending: bool = False
+    low: float | None = None
+    high: float | None = None
+    iterations: tuple[int, ...] = ()
+    origins: tuple[str, ...] = ()
+    decided_by: str = ""
+    search: str = ""
+    test_id: str = ""
+
+
+# What people said of each subject, what I skipped, and who has it before them.
+PEOPLE = """
+LEFT JOIN (SELECT subject, count(*) AS people, bool_or("by" = $me) AS mine,
+                  count(DISTINCT kind = 'reject') > 1 AS disagree FROM opinion GROUP BY subject) o
+    ON o.subject = item.subject
+LEFT JOIN (SELECT subject, max(decision_id) AS skipped FROM effective_decision WHERE kind = 'skip' AND "by" = $me
+           GROUP BY subject) skip ON skip.subject = item.subject
+LEFT JOIN (SELECT subject, count(*) AS holders FROM assignment WHERE annotator <> $me AND "at" > $lapsed
+           GROUP BY subject) held ON held.subject = item.subject
+"""
+OPEN = "NOT coalesce(mine, false) AND coalesce(people, 0) + coalesce(holders, 0) < $overlap"
+FREE = "coalesce(holders, 0) = 0"
+SETTLED = """
+SELECT subject FROM effective_decision WHERE of_fate GROUP BY subject HAVING max_by(queue, decision_id) = 'disputed'
+"""
+CONDITIONS: dict[str, str] = {
+    "new": f"verdict = 'kept' AND origin <> 'edit' AND NOT flagged AND {OPEN}",
+    "near": f"verdict = 'dropped' AND reason = 'similar' AND max_rouge_l <= $threshold + $near AND NOT flagged "
+    f"AND {OPEN}",
+    "flagged": f"flagged AND {FREE}",
+    "unsafe": f"len(flags) > 0 AND NOT flagged AND {OPEN}",
+    "disputed": f"coalesce(disagree, false) AND {FREE} AND item.subject NOT IN ({SETTLED})",
+    "all": OPEN,
+}
+CANDIDATES = """
+(SELECT 'candidate:' || c.candidate_id AS subject, c.*, coalesce(d.flagged, false) AS flagged, d.kind AS decision,
+        d."by" AS decided_by, coalesce(d.decision_id, 0) AS seen
+ FROM candidate c LEFT JOIN standing_decision d ON d.subject = 'candidate:' || c.candidate_id
+ WHERE c.run_id = $run) item
+"""
+PROPOSALS = """
+(SELECT 'proposal:' || p.proposal_id AS subject, p.*, t.instruction, t.input, t.output, d.kind AS decision,
+        d."by" AS decided_by, coalesce(d.decision_id, 0) AS seen
+ FROM proposal p JOIN task t
+ ON t.subject = CASE p.kind WHEN 'evict' THEN 'seed:' ELSE 'candidate:' END || p.subject_id
+ LEFT JOIN standing_decision d ON d.subject = 'proposal:' || p.proposal_id
+ WHERE p.run_id = $run AND p.iteration = (SELECT iteration FROM run WHERE run_id = $run)) item
+"""
+LIBRARY = """
+(SELECT 'seed:' || s.seed_id AS subject, s.*, d.kind AS decision, d."by" AS decided_by,
+        coalesce(d.decision_id, 0) AS seen
+ FROM seed s LEFT JOIN standing_decision d ON d.subject = 'seed:' || s.seed_id WHERE s.in_library) item
+"""
+LOSS = "loss"
+# The mean credit of the seeds that its prompt showed.
+CREDIT = """
+LEFT JOIN (SELECT call_index, avg(r.credit) AS credit FROM (
+        SELECT call_index, unnest(arg_max(demo_seed_ids, attempt)) AS seed_id FROM call
+        WHERE run_id = $run AND stage <> 'output' GROUP BY call_index) shown
+    JOIN run_seed r ON r.run_id = $run AND r.seed_id = shown.seed_id GROUP BY call_index) credited USING (call_index)
+"""
+SIGNAL = f"LEFT JOIN ({SIGNALS}) signals USING (candidate_id)"
+NOVELTY = "LEFT JOIN novelty_of ON novelty_of.subject = item.subject"
+SOURCES = {"judged": "", "max_rouge_l": "", "loss": SIGNAL, "credit": CREDIT, "novelty": NOVELTY}
+
+
+def items(cursor: Cursor, wanted: Wanted, limit: int, novelty: pa.Table | None = None) -> list[dict[str, Any]]:
+    """The first open items: what was skipped comes last. `novelty` has subject and novelty, for that measure."""
+    if wanted.queue == "proposals":
+        return _of(cursor, wanted, PROPOSALS, f"decision IS NULL AND {OPEN}", "kind DESC, rank", limit)
+    if wanted.queue == "library":
+        return _of(cursor, wanted, LIBRARY, OPEN, "added, seed_id", limit)
+    return _candidates(cursor, wanted, limit, novelty)
+
+
+def _of(cursor: Cursor, wanted: Wanted, source: str, condition: str, order: str, limit: int) -> list[dict[str, Any]]:
+    text, values = _search(wanted)
+    bound = {**_who(wanted), **values, "limit": limit}
+    if "$run" in source:
+        bound["run"] = wanted.run_id
+    return fetch(
+        cursor,
+        f"SELECT item.* FROM {source} {PEOPLE} WHERE {condition}{text} "  # noqa: S608
+        f"ORDER BY skipped NULLS FIRST, {order} LIMIT $limit",
+        bound,
+    )
+
+
+def _candidates(cursor: Cursor, wanted: Wanted, limit: int, novelty: pa.Table | None) -> list[dict[str, Any]]:
+    where, values = _narrowed(wanted)
+    measured = wanted.measure != "judged"
+    order = f"{wanted.measure} {'DESC' if wanted.descending else 'ASC'} NULLS LAST, " if measured else ""
+    end = "DESC" if wanted.descending and not measured else "ASC"
+    if novelty is not None:
+        cursor.register("novelty_of", novelty)
+    try:
+        return fetch(
+            cursor,
+            f"SELECT item.* FROM {CANDIDATES} {PEOPLE} {SOURCES[wanted.measure]} WHERE {where} "  # noqa: S608
+            f"ORDER BY skipped NULLS FIRST, {order}call_index {end}, position {end} LIMIT $limit",
+            {**values, "limit": limit},
+        )
+    finally:
+        if novelty is not None:
+            cursor.unregister("novelty_of")
+
+
+def matching(cursor: Cursor, wanted: Wanted, novelty: pa.Table | None = None) -> list[str]:
+    """Subjects of all open items of a queue of candidates, for a decision on all of them."""
+    return [row["subject"] for row in _candidates(cursor, wanted, 1_000_000, novelty)]
+
+
+def _narrowed(wanted: Wanted) -> tuple[str, dict[str, Any]]:
+    """The conditions of a queue of candidates, and the values bound to them."""
+    parts, values = [CONDITIONS[wanted.queue]], {**_who(wanted), "run": wanted.run_id}
+    if wanted.queue == "near":
+        parts[0] = parts[0].replace("$threshold", "(SELECT (config->'filter'->>'threshold')::DOUBLE FROM run "
+                                    "WHERE run_id = $run)")  # fmt: skip
+        values["near"] = wanted.near
+    if wanted.iterations:
+        parts.append("list_contains($iterations::INTEGER[], iteration)")
+        values["iterations"] = list(wanted.iterations)
+    if wanted.origins:
+        parts.append("list_contains($origins::VARCHAR[], origin)")
+        values["origins"] = list(wanted.origins)
+    if wanted.decided_by:
+        parts.append('item.subject IN (SELECT subject FROM opinion WHERE "by" = $decided_by)')
+        values["decided_by"] = wanted.decided_by
+    if wanted.measure != "judged":
+        for name, sign in (("low", ">="), ("high", "<=")):
+            if (bound := getattr(wanted, name)) is not None:
+                parts.append(f"{wanted.measure} {sign} ${name}")
+                values[name] = bound
+    text, searched = _search(wanted)
+    used = " AND ".join(parts) + text
+    values |= searched
+    return used, values
+
+
+def _search(wanted: Wanted) -> tuple[str, dict[str, Any]]:
+    if not wanted.search:
+        return "", {}
+    return " AND contains(lower(instruction || ' ' || input || ' ' || output), lower($search))", {
+        "search": wanted.search
+    }
+
+
+def _who(wanted: Wanted) -> dict[str, Any]:
+    return {"me": wanted.me, "lapsed": wanted.lapsed, "overlap": wanted.overlap}
+
+
+def counts(cursor: Cursor, wanted: Wanted) -> dict[str, int]:
+    """Open items of every queue, in the order in which the screen offers them."""
+    who = _who(wanted)
+    proposed = fetch_one(
+        cursor,
+        f"SELECT count(*) AS n FROM {PROPOSALS} {PEOPLE} WHERE decision IS NULL AND {OPEN}",  # noqa: S608
+        {**who, "run": wanted.run_id},
+    )
+    found = fetch_one(
+        cursor,
+        f"SELECT {', '.join(f'count(*) FILTER ({CONDITIONS[name]}) AS {name}_' for name in OF_CANDIDATES)} "  # noqa: S608
+        f"FROM {CANDIDATES} {PEOPLE}".replace(
+            "$threshold", "(SELECT (config->'filter'->>'threshold')::DOUBLE FROM run WHERE run_id = $run)"
+        ),
+        {**who, "run": wanted.run_id, "near": wanted.near},
+    )
+    seeds = fetch_one(cursor, f"SELECT count(*) AS n FROM {LIBRARY} {PEOPLE} WHERE {OPEN}", who)  # noqa: S608
+    assert proposed
+    assert found
+    assert seeds
+    return {"proposals": proposed["n"], **{name: found[f"{name}_"] for name in OF_CANDIDATES}, "library": seeds["n"]}
+
+
+def hold(cursor: Cursor, wanted: Wanted, subjects: list[str], now: datetime) -> list[str]:
+    """Put items before a person and take back what was before him; those that he got, in their order.
+
+    One that others have before them already, as many as may, is left out: two ask at once, and one is first.
+    """
+    cursor.execute(
+        "DELETE FROM assignment WHERE annotator = $me AND NOT list_contains($subjects::VARCHAR[], subject) "
+        'OR "at" <= $lapsed',
+        {"me": wanted.me, "subjects": subjects, "lapsed": wanted.lapsed},
+    )
+    got = fetch(
+        cursor,
+        "INSERT INTO assignment SELECT asked.subject, $me, $now "
+        "FROM (SELECT unnest($subjects::VARCHAR[]) AS subject) asked "
+        "WHERE (SELECT count(*) FROM assignment a WHERE a.subject = asked.subject AND a.annotator <> $me) < $overlap "
+        'ON CONFLICT DO UPDATE SET "at" = excluded."at" RETURNING subject',
+        {"me": wanted.me, "subjects": subjects, "now": now, "overlap": wanted.overlap},
+    )
+    mine = {row["subject"] for row in got}
+    return [subject for subject in subjects if subject in mine]
+
+
+def ranks(cursor: Cursor, run_id: str, candidate_ids: list[str]) -> dict[str, dict[str, Any]]:
+    """Of trained candidates: their step, its gradient norm, and the ranks of norm and own loss in their window."""
+    rows = fetch(
+        cursor,
+        f"WITH members AS ({MEMBERS}), signals AS ({SIGNALS}), ranked AS ("  # noqa: S608
+        "SELECT m.candidate_id, m.step, m.cluster, s.loss, t.grad_norm, t.attractive, "
+        "rank() OVER (PARTITION BY m.iteration ORDER BY s.loss DESC) AS loss_rank, "
+        "count(*) OVER (PARTITION BY m.iteration) AS trained, "
+        "dense_rank() OVER (PARTITION BY m.iteration ORDER BY t.grad_norm DESC) AS norm_rank, "
+        "m.iteration FROM members m JOIN signals s USING (candidate_id) "
+        "JOIN current_step t ON t.run_id = $run AND t.step = m.step AND t.phase = 'online') "
+        "SELECT * FROM ranked WHERE list_contains($ids::VARCHAR[], candidate_id)",
+        {"run": run_id, "ids": candidate_ids},
+    )
+    return {row["candidate_id"]: row for row in rows}
