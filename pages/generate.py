@@ -31,7 +31,7 @@ def new_run() -> None:
             forms.differences(begun)
         config = _configured(begun)
         with choice:
-            presets.keep(folder, begun, config)
+            presets.keep(service, begun, config)
         if config is None:
             return
         with expected, st.container(key=f"{PAGE}_estimate"):
@@ -62,7 +62,7 @@ def _estimate(config: RunConfig) -> None:
 def start(config: RunConfig) -> None:
     """The button, and the run that it makes."""
     if st.button("Start the run", type="primary", icon=":material/play_arrow:", key=f"{PAGE}_start"):
-        if run_id := cards.attempt(service.start, config):
+        if run_id := cards.attempt(service.runs.start, config):
             shell.show_run(run_id)
         st.rerun()
 

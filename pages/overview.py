@@ -9,7 +9,7 @@ import streamlit as st
 from pages.ui import cards, loop, present, shell, words
 from pages.ui.curves import pool_charts
 from sedi_engine.config import RunConfig
-from sedi_engine.exports.recording import OURS, play
+from sedi_engine.exports.recording import OURS
 from store import views
 
 PAGE = "overview"
@@ -24,7 +24,7 @@ INTRO = (
 
 def start_demo() -> None:
     """Start the demo, and show it."""
-    if run_id := cards.attempt(lambda: service.start(RunConfig.load("demo"))):
+    if run_id := cards.attempt(lambda: service.runs.start(RunConfig.load("demo"))):
         shell.show_run(run_id)
     st.rerun()
 
@@ -37,7 +37,7 @@ def first_visit() -> None:
         if st.button("Start the demo run", type="primary", icon=":material/play_arrow:", key="overview_start_demo"):
             start_demo()
         if OURS.is_file() and st.button("Open a recorded run", icon=":material/movie:", key="overview_open_recording"):
-            if run_id := cards.attempt(play, service.store, OURS, OURS.name, shell.decided_by()):
+            if run_id := cards.attempt(service.runs.play, OURS, OURS.name):
                 shell.show_run(run_id)
             st.rerun()
         st.caption(

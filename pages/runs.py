@@ -7,10 +7,10 @@ from collections.abc import Callable
 import streamlit as st
 
 from pages.ui import called, comparison, exporting, history, importing, shell, spend, templating
-from sedi_engine.service import Service
+from sedi_engine.desk import Desk
 
 PAGE = "runs"
-SECTIONS: dict[str, Callable[[Service, str | None], None]] = {
+SECTIONS: dict[str, Callable[[Desk, str | None], None]] = {
     "History": history.show,
     "Compare": comparison.show,
     "Spend": spend.show,

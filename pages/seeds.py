@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.ui import cards, shell, words
 from pages.ui.tables import number, table, text
-from store import decisions, seeds, views
+from store import seeds, views
 
 PAGE = "seeds"
 ROWS_SHOWN = 500
@@ -71,7 +71,7 @@ def _go_on(run_id: str, summary: dict[str, Any]) -> None:
         st.text(f"The run waits for these decisions. {said}")
         kind = "secondary" if undecided else "primary"
         if st.button("Go on with the run", type=kind, icon=":material/play_arrow:", key=f"{PAGE}_resume"):
-            cards.attempt(service.manager.resume, run_id)
+            cards.attempt(service.runs.resume, run_id)
             st.rerun()
 
 
@@ -117,7 +117,7 @@ def _decide(row: dict[str, Any]) -> None:
 
 
 def _write(proposal_id: str, kind: str) -> None:
-    cards.attempt(service.store.write, decisions.decide_proposal, proposal_id, kind, shell.decided_by())
+    cards.attempt(service.decisions.of_proposal, proposal_id, kind)
     st.rerun()
 
 

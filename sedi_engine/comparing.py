@@ -7,7 +7,7 @@ from typing import Any
 from sedi_engine.config import RunConfig
 from sedi_engine.errors import InputError, NotFoundError
 from store import history, runs, views
-from store.database import Cursor, Store
+from store.database import Cursor, Reader
 
 NOT_COMPARED = ("preset",)
 FIGURES = ("asked", "parsed", "kept", "calls", "prompt_tokens", "completion_tokens", "cost_usd", "batches", "steps")
@@ -20,7 +20,7 @@ RATIOS = {
 }
 
 
-def compare(store: Store, first: str, second: str) -> dict[str, Any]:
+def compare(store: Reader, first: str, second: str) -> dict[str, Any]:
     """What differs between two runs, JSON-ready; every pair is (first's, second's).
 
     `settings` and `provenance` hold what differs alone; `figures` all counts and ratios, None where a ratio has

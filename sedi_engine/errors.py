@@ -7,7 +7,8 @@
     ├── WeightsError            weights cannot be fetched, checked or converted
     ├── GeneratorError          a generator cannot be reached or refuses
     ├── TrainingError           loss or gradient is not finite, or memory ran out at micro-batch 1
-    └── JobError                a run cannot be started, resumed or stopped
+    ├── JobError                a run cannot be started, resumed or stopped
+    └── AccessError             the person's role does not allow it
 
 `store.errors.StoreError` and its kin carry the same two texts; `StudioError` is their base.
 """
@@ -45,7 +46,12 @@ class JobError(StudioError):
     """A run cannot be started, resumed or stopped as asked."""
 
 
+class AccessError(StudioError):
+    """The person's role does not allow it; nothing was changed."""
+
+
 __all__ = [
+    "AccessError",
     "ConfigError",
     "GeneratorError",
     "InputError",

@@ -9,13 +9,13 @@ from rapidfuzz.distance import Indel
 
 from sedi_engine.filters.rouge import Tokenizer, tokenize
 from store import map_view, maps, views
-from store.database import Store
+from store.database import Reader
 
 SHOWN = 6
 EMBEDDING, ROUGE = "cosine of embeddings", "ROUGE-L F1"
 
 
-def neighbours(store: Store, run_id: str, subject: str) -> dict[str, list[dict[str, Any]]]:
+def neighbours(store: Reader, run_id: str, subject: str) -> dict[str, list[dict[str, Any]]]:
     """Up to SHOWN nearest under each measure, with `score`, `subject`, `status` and `instruction`, nearest first."""
     rows = store.read(map_view.frame, run_id)
     own = np.flatnonzero(rows["subject"] == subject)

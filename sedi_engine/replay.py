@@ -21,7 +21,7 @@ from typing import Any, Literal
 from sedi_engine.errors import InputError
 from sedi_engine.filters.rouge import RougeIndex, Tokenizer
 from store import replays, views
-from store.database import Store
+from store.database import Reader
 from store.replays import LoggedCall, LoggedCandidate, ReplayLog
 
 NEVER_DROPS = 1.0
@@ -103,7 +103,7 @@ def replay(log: ReplayLog, threshold: float, run_threshold: float, tokenizer: To
     return Replay(threshold, exact, tuple(kept_ids), similar, len(log.seed_instructions), tuple(calls), judged_ids)
 
 
-def of_run(store: Store, run_id: str, *thresholds: float | None) -> list[Replay]:
+def of_run(store: Reader, run_id: str, *thresholds: float | None) -> list[Replay]:
     """A run of the store at each of these thresholds, None being its own; raises InputError for one that is none."""
     settings = store.read(views.settings, run_id)
     assert settings is not None

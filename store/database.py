@@ -24,21 +24,12 @@ Result = TypeVar("Result")
 Cursor = duckdb.DuckDBPyConnection
 
 
-class Store:
-    """An open store; raises StoreLockedError, StoreNewerError or StoreError in words when it cannot be one."""
+class Reader:
+    """An open store that can be read, and nothing else."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, connection: Cursor) -> None:
         self.folder = folder
-        self._connection = connect(folder)
-        try:
-            migrate(self._connection)
-        except BaseException:
-            self._connection.close()
-            raise
-        self._work: queue.Queue[tuple[Callable[..., Any], tuple[Any, ...], Future[Any]] | None] = queue.Queue()
-        self._thread = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
-        self._closed = False
-        self._thread.start()
+        self._connection = connection
 
     @contextlib.contextmanager
     def cursor(self) -> Iterator[Cursor]:
@@ -53,6 +44,26 @@ class Store:
         """The result of a reading function of a cursor."""
         with self.cursor() as cursor:
             return query(cursor, *args)
+
+
+class Store(Reader):
+    """An open store; raises StoreLockedError, StoreNewerError or StoreError in words when it cannot be one."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, connect(folder))
+        try:
+            migrate(self._connection)
+        except BaseException:
+            self._connection.close()
+            raise
+        self._work: queue.Queue[tuple[Callable[..., Any], tuple[Any, ...], Future[Any]] | None] = queue.Queue()
+        self._thread = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
+        self._closed = False
+        self._thread.start()
+
+    def reader(self) -> Reader:
+        """The same store for those who only read it."""
+        return Reader(self.folder, self._connection)
 
     def submit(self, change: Callable[..., Result], *args: Any) -> Future[Result]:
         """Queue a writing function of a cursor; the future is done after the commit."""

@@ -7,14 +7,14 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.tables import number, table, text
-from sedi_engine.service import Service
+from sedi_engine.desk import Desk
 from store import training
 
 COLUMNS = {"cluster": "cluster", "instruction": "instruction", "loss": "own loss"}
 SIGNALS = {"el2n": "EL2N", "grand": "GraNd", "ifd": "IFD"}
 
 
-def brief(service: Service, run_id: str, step: int) -> None:
+def brief(service: Desk, run_id: str, step: int) -> None:
     """Its numbers, its members, and the ways to the batch and to the map."""
     found = [row for row in service.store.read(training.batches, run_id) if row["step"] == step]
     with st.container(border=True, key="batch_brief"):

@@ -10,9 +10,9 @@ from pages.ui import batch_charts, saving
 from pages.ui.tables import number, table, text
 from sedi_engine import batch_study
 from sedi_engine.batch_study import Standing
-from sedi_engine.service import Service
+from sedi_engine.desk import Desk
 from store import maps
-from store.database import Store
+from store.database import Reader
 
 MEASURE_WORDS = {
     "distinct_clusters": "distinct clusters",
@@ -26,7 +26,7 @@ STANDING = {"measure": "measure", "own": "this batch", "random": "random: median
 
 @st.cache_resource(max_entries=64, show_spinner="Dealing the same items at random …")
 def _control(
-    _store: Store,
+    _store: Reader,
     folder: str,
     run_id: str,
     iteration: int,
@@ -42,7 +42,7 @@ def _control(
 
 
 def show(
-    service: Service, run_id: str, batch: dict[str, Any], of_window: list[dict[str, Any]], rows: list[dict[str, Any]]
+    service: Desk, run_id: str, batch: dict[str, Any], of_window: list[dict[str, Any]], rows: list[dict[str, Any]]
 ) -> None:
     """Where each of its measures stands among random batches, and its nearest pairs."""
     st.subheader("Beside the same items at random", anchor=False)

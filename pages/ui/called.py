@@ -10,8 +10,8 @@ import streamlit as st
 from pages.ui import cards, trial, words
 from pages.ui.tables import number, table, text
 from sedi_engine.config import RunConfig
+from sedi_engine.desk import Desk
 from sedi_engine.rendering import rendered, said
-from sedi_engine.service import Service
 from store import probes, views
 
 PAGE_ROWS = 50
@@ -34,7 +34,7 @@ COLUMNS = {
 }
 
 
-def show(service: Service, run_id: str | None) -> None:
+def show(service: Desk, run_id: str | None) -> None:
     """A page of calls, and the chosen one."""
     with st.container(key="runs_calls"):
         if run_id is None:
@@ -71,7 +71,7 @@ def _label(row: Mapping[str, Any]) -> str:
     )
 
 
-def _one(service: Service, run_id: str, row: Mapping[str, Any]) -> None:
+def _one(service: Desk, run_id: str, row: Mapping[str, Any]) -> None:
     at = (row["call_index"], row["stage"], row["position"], row["attempt"])
     found = service.store.read(probes.call, run_id, *at)
     left, right = st.columns(2, gap="medium")

@@ -6,21 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from sedi_engine import keys
+from sedi_engine.desk import Desk
 from sedi_engine.errors import ConfigError
 from sedi_engine.generator.templates import STAGES, Templates
-from sedi_engine.service import Service
 
 
-def choices(service: Service) -> dict[str, Mapping[Any, str]]:
+def choices(service: Desk) -> dict[str, Mapping[Any, str]]:
     """Options with their labels, by the dotted name of the setting; a key's option is its name, never the key."""
     folder = service.store.folder
     templates = Templates(folder)
     return {
         "generator.api_key_env": {None: "no key", **_keys()},
-        "generator.stream_path": {None: "none", **service.streams()},
+        "generator.stream_path": {None: "none", **service.imports.streams()},
         "train.heldout": {
             "built_in": "built in, 64 tasks",
-            **{row["import_id"]: _import(row) for row in service.imported("heldout")},
+            **{row["import_id"]: _import(row) for row in service.imports.completed("heldout")},
         },
         **{
             f"prompts.{stage}": {None: "built in", **{name: name for name in templates.names(stage)}}

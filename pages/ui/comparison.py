@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui import cards, words
 from pages.ui.tables import table, text
 from sedi_engine.comparing import compare
-from sedi_engine.service import Service
+from sedi_engine.desk import Desk
 from store import history, views
 
 ROWS = 100
@@ -23,7 +23,7 @@ COUNTED = {
 }
 
 
-def show(service: Service, run_id: str | None) -> None:
+def show(service: Desk, run_id: str | None) -> None:
     """The choice of two runs, and what differs between them."""
     known = [row["run_id"] for row in service.store.read(views.run_list)]
     with st.container(key="runs_compare"):
@@ -70,7 +70,7 @@ def _pairs(title: str, pairs: Mapping[str, Sequence[Any]], key: str, found: Mapp
     table(rows, {"what": "", "first": found["first"], "second": found["second"]}, key, what=text(200))
 
 
-def _only(service: Service, first: str, second: str, key: str) -> None:
+def _only(service: Desk, first: str, second: str, key: str) -> None:
     rows = service.store.read(history.only_in, first, second, ROWS)
     st.text(f"Only in {first}" + (f", the first {ROWS}" if len(rows) == ROWS else ""))
     columns = {name: name for name in ("instruction", "input", "output", "iteration")}

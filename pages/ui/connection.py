@@ -10,8 +10,8 @@ import streamlit as st
 from pages.ui import pending, words
 from pages.ui.tables import table, text
 from sedi_engine.config import RunConfig
+from sedi_engine.desk import Desk
 from sedi_engine.examine import Examination
-from sedi_engine.service import Service
 
 KEY = "generate_examination"
 ASKED = "generate_examined"
@@ -19,7 +19,7 @@ COLUMNS = {"subject": "subject", "state": "state", "found": "found", "next_step"
 COSTS = "Up to five short calls, a few hundred tokens in all. They are paid for and entered in the ledger."
 
 
-def show(service: Service, config: RunConfig) -> None:
+def show(service: Desk, config: RunConfig) -> None:
     """The button, and what was found; only an endpoint is tested."""
     if config.generator.kind != "endpoint":
         return
@@ -28,7 +28,7 @@ def show(service: Service, config: RunConfig) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="generate_connection"):
         if st.button("Test connection", icon=":material/cable:", key="generate_test_connection", disabled=busy):
             st.session_state[ASKED] = asked
-            pending.begin(KEY, service.examine, config)
+            pending.begin(KEY, service.prompts.examine, config)
             st.rerun()
         st.caption("Testing the connection …" if busy else COSTS)
     if busy:

@@ -7,23 +7,23 @@ from typing import Any
 import streamlit as st
 
 from pages.ui import cards, shell
-from sedi_engine.service import Service
+from sedi_engine.desk import Desk
 
 WAITING = ("paused", "interrupted", "waiting_for_review")
 
 
-def controls(service: Service, run_id: str, status: str, page: str) -> None:
+def controls(service: Desk, run_id: str, status: str, page: str) -> None:
     """The four buttons of a run."""
-    manager, alive = service.manager, shell.is_alive(status)
+    runs, alive = service.runs, shell.is_alive(status)
     with st.container(horizontal=True, key=f"{page}_controls"):
         if _button(page, "Pause", "pause", "pause", alive):
-            _ask(manager.pause, run_id, "pausing")
+            _ask(runs.pause, run_id, "pausing")
         if _button(page, "Resume", "resume", "play_arrow", not alive and status != "completed"):
-            _ask(manager.resume, run_id)
+            _ask(runs.resume, run_id)
         if _button(page, "Cancel", "cancel", "stop", alive or status in WAITING):
-            _ask(manager.cancel, run_id, "cancelling" if alive else "")
+            _ask(runs.cancel, run_id, "cancelling" if alive else "")
         if _button(page, "One more iteration", "next", "add", status == "completed"):
-            _ask(manager.resume, run_id, "", 1)
+            _ask(runs.resume, run_id, "", 1)
     asked_run, asked = st.session_state.get("asked", ("", ""))
     if alive and asked and asked_run == run_id:
         st.caption(f"{asked.capitalize()} … calls in flight come back first, so that nothing paid for is lost.")

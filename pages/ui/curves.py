@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui import charts
 from sedi_engine.replay import CurvePoint, Replay, of_run, pool_curve, saving
 from store import views
-from store.database import Store
+from store.database import Reader
 
 BASELINE = 0.70
 CANDIDATES_A_POINT = 25  # fewer make a keep rate that jumps
@@ -18,7 +18,7 @@ FEWEST_CANDIDATES = 2 * CANDIDATES_A_POINT
 Curves = Mapping[float, Sequence[CurvePoint]]
 
 
-def pool_charts(store: Store, run_id: str, alive: bool) -> None:
+def pool_charts(store: Reader, run_id: str, alive: bool) -> None:
     """Both charts of a run with what they show in a sentence; a line of text while there is too little to draw."""
     st.subheader("What the filter's threshold costs as the pool grows", anchor=False)
     judged = store.read(views.judged_calls, run_id)
@@ -46,7 +46,7 @@ def pool_charts(store: Store, run_id: str, alive: bool) -> None:
 
 
 @st.cache_resource(max_entries=32, show_spinner="Replaying the filter …")
-def _replayed(_store: Store, folder: str, run_id: str, alive: bool, mark: int) -> list[Replay]:
+def _replayed(_store: Reader, folder: str, run_id: str, alive: bool, mark: int) -> list[Replay]:
     """The log at τ 0.70 and at the run's own threshold; computed once for each mark, for all sessions."""
     return of_run(_store, run_id, BASELINE, None)
 

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cards, shell
+from pages.ui import cards
 from pages.ui.focus import Corners
+from sedi_engine.desk import Desk
 from sedi_engine.holes import demonstrations, holes
-from sedi_engine.service import Service
 from store import map_view, maps, views
-from store.database import Store
+from store.database import Reader
 
 SHOWN = 5
 ALIKE = 8
@@ -32,14 +32,14 @@ class Region:
     demo_ids: tuple[str, ...]
 
 
-def found(service: Service, run_id: str, rows: pd.DataFrame) -> list[Region]:
+def found(service: Desk, run_id: str, rows: pd.DataFrame) -> list[Region]:
     """The emptiest regions of a run's part of the map; computed again only when something changed."""
     store = service.store
     return _found(store, str(store.folder), run_id, store.read(map_view.mark, run_id), rows)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Looking for empty neighbourhoods …")
-def _found(_store: Store, folder: str, run_id: str, mark: tuple[Any, ...], _rows: pd.DataFrame) -> list[Region]:
+def _found(_store: Reader, folder: str, run_id: str, mark: tuple[Any, ...], _rows: pd.DataFrame) -> list[Region]:
     guides = _rows[_rows["status"].isin(["seed", "former seed", "reference"])].reset_index(drop=True)
     kept = _rows[_rows["status"].isin(["kept", "rescued"])].reset_index(drop=True)
     active = (guides["status"] == "seed").tolist()
@@ -75,7 +75,7 @@ def outline(x: np.ndarray, y: np.ndarray) -> Corners:
     return tuple((float(a), float(b)) for a, b in centre + 1.08 * (corners - centre))
 
 
-def show(service: Service, run_id: str, regions: list[Region]) -> None:
+def show(service: Desk, run_id: str, regions: list[Region]) -> None:
     """The list, and for each the iteration that would be aimed at it."""
     with st.container(key="map_holes"):
         st.subheader("Empty neighbourhoods", anchor=False)
@@ -98,5 +98,5 @@ def show(service: Service, run_id: str, regions: list[Region]) -> None:
                     "what an iteration costs, is marked as aimed, and is left out of replays."
                 )
                 if st.button("Generate here", icon=":material/add_location:", key=key, help=help_, disabled=streamed):
-                    cards.attempt(service.manager.generate_here, run_id, region.demo_ids, shell.decided_by())
+                    cards.attempt(service.runs.generate_here, run_id, region.demo_ids)
                     st.rerun()

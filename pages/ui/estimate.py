@@ -7,12 +7,12 @@ import streamlit as st
 from pages.ui import words
 from sedi_engine.config import RunConfig
 from sedi_engine.costs import price_note
-from sedi_engine.service import Service
+from sedi_engine.desk import Desk
 
 
-def show_estimate(service: Service, config: RunConfig) -> None:
+def show_estimate(service: Desk, config: RunConfig) -> None:
     """Calls, tokens, money and time, each as a likely value with its range, and what the figures rest on."""
-    found = service.estimate(config)
+    found = service.runs.estimate(config)
     rows = (
         ("Calls, about", found.calls, words.count),
         ("Prompt tokens", found.prompt_tokens, words.short),

@@ -8,9 +8,9 @@ import streamlit as st
 
 from pages.ui import cards, pending, words
 from pages.ui.tables import number, table, text
+from sedi_engine.desk import Desk
 from sedi_engine.exports import FORMATS, selection_of
 from sedi_engine.exports.job import Prepared
-from sedi_engine.service import Service
 from store import export_rows, views
 from store.errors import StudioError
 from store.records import DropReason, Flag
@@ -42,7 +42,7 @@ FORMAT_WORDS = {
 SHOWN = 200
 
 
-def show(service: Service, run_id: str | None) -> None:
+def show(service: Desk, run_id: str | None) -> None:
     """The filter with its rows, then the form of the file and the file."""
     with st.container(key="runs_export"):
         if run_id is None:
@@ -74,7 +74,7 @@ def show(service: Service, run_id: str | None) -> None:
         file(service, (selection, form, lineage))
 
 
-def _filter(service: Service, run_id: str, what: str) -> dict[str, Any]:
+def _filter(service: Desk, run_id: str, what: str) -> dict[str, Any]:
     """The conditions as they stand; seeds know the search alone."""
     columns = st.columns([3, 2, 2, 2, 3] if what == "candidates" else [3, 2, 2, 5], gap="small")
     found: dict[str, Any] = {"search": columns[0].text_input("Search", key="runs_export_search")}
@@ -96,7 +96,7 @@ def _filter(service: Service, run_id: str, what: str) -> dict[str, Any]:
     return found
 
 
-def _rows(service: Service, selection: Selection) -> None:
+def _rows(service: Desk, selection: Selection) -> None:
     total = service.store.read(export_rows.count, selection)
     rows = service.store.read(export_rows.first_rows, selection, SHOWN)
     st.text(f"{words.count(total)} rows" + (f", the first {SHOWN} are shown" if total > SHOWN else ""))
@@ -109,15 +109,15 @@ def _rows(service: Service, selection: Selection) -> None:
     table(shown, columns, "runs_export_rows", height=300, **{n: c for n, c in known.items() if n in columns})
 
 
-def file(service: Service, asked: tuple[Any, ...], page: str = "runs") -> None:
+def file(service: Desk, asked: tuple[Any, ...], page: str = "runs") -> None:
     """The button that writes the file, and then the one that hands it over; `page` begins their keys."""
     busy = pending.busy(KEY)
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Write the file", icon=":material/ios_share:", key=f"{page}_export_write", disabled=busy):
             st.session_state[ASKED] = asked
-            exporter = service.exporter
-            start = {ADAPTER: exporter.adapter, RECORDING: exporter.recording}.get(asked[-1], exporter.prepare)
-            pending.begin(KEY, start, *(asked if start == exporter.prepare else asked[:1]))
+            exports = service.exports
+            start = {ADAPTER: exports.adapter, RECORDING: exports.recording}.get(asked[-1], exports.rows)
+            pending.begin(KEY, start, *(asked if start == exports.rows else asked[:1]))
             st.rerun()
         if busy:
             st.caption("Writing …")

@@ -11,7 +11,7 @@ from pages.ui import controls, words
 from pages.ui.tables import number, table, text
 from sedi_engine import spec
 from sedi_engine.config import RunConfig
-from sedi_engine.service import Service
+from sedi_engine.desk import Desk
 from store import history, runs
 
 COLUMNS = {
@@ -34,7 +34,7 @@ COLUMNS = {
 }
 
 
-def show(service: Service, run_id: str | None) -> None:
+def show(service: Desk, run_id: str | None) -> None:
     """The table, and below it the run that the header names."""
     rows = service.store.read(history.history)
     if not rows or run_id is None:
@@ -64,7 +64,7 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _details(service: Service, run_id: str) -> None:
+def _details(service: Desk, run_id: str) -> None:
     run = service.store.read(runs.get, run_id)
     config = RunConfig.model_validate(run["config"])
     st.subheader(f"Run {run_id}", anchor=False)

@@ -11,10 +11,9 @@ import streamlit as st
 
 from pages.ui import cards, shell, words
 from pages.ui.tables import number, table, text
-from sedi_engine.exports.recording import play
+from sedi_engine.desk import Desk
 from sedi_engine.imports.formats import PARTS, guess_columns
 from sedi_engine.imports.job import HEAD_BYTES, preview
-from sedi_engine.service import Service
 from store import imports
 from store.errors import StudioError
 
@@ -49,7 +48,7 @@ COLUMNS = {
 }
 
 
-def show(service: Service, _run_id: str | None) -> None:
+def show(service: Desk, _run_id: str | None) -> None:
     """The file and what it shall become, then every import with its report."""
     with st.container(key="runs_import"):
         left, right = st.columns([2, 3], gap="medium")
@@ -69,8 +68,7 @@ def show(service: Service, _run_id: str | None) -> None:
             ):
                 file.seek(0)
                 named = None if form in (RECOGNISED, "columns") else form
-                start, by = service.imports.start, shell.decided_by()
-                if import_id := cards.attempt(start, file, file.name, target, by, named, mapping):
+                if import_id := cards.attempt(service.imports.start, file, file.name, target, named, mapping):
                     st.session_state["runs_import_chosen"] = import_id
                 st.rerun()
         else:
@@ -80,11 +78,11 @@ def show(service: Service, _run_id: str | None) -> None:
         st.fragment(_listed, run_every=POLL_S if going else None)(service, going)
 
 
-def _recording(service: Service) -> None:
+def _recording(service: Desk) -> None:
     with st.expander("Open a recording", icon=":material/movie:", key="runs_play"):
         file = st.file_uploader("A run as Export writes it", type=["sedi"], key="runs_play_file")
         if file and st.button("Open it", icon=":material/play_arrow:", key="runs_play_start"):
-            if run_id := cards.attempt(play, service.store, file, file.name, shell.decided_by()):
+            if run_id := cards.attempt(service.runs.play, file, file.name):
                 shell.show_run(run_id)
             st.rerun()
 
@@ -130,7 +128,7 @@ def _columns(names: list[str]) -> dict[str, str]:
     return mapping
 
 
-def _listed(service: Service, was_going: bool) -> None:
+def _listed(service: Desk, was_going: bool) -> None:
     """Every import, those under way with their counts; the buttons and the report of the chosen one."""
     rows = [_row(service, row) for row in service.store.read(imports.listed)]
     if was_going and not any(row["status"] == "running" for row in rows):
@@ -154,12 +152,12 @@ def _listed(service: Service, was_going: bool) -> None:
         st.caption("It left nothing out.")
 
 
-def _row(service: Service, row: Mapping[str, Any]) -> dict[str, Any]:
+def _row(service: Desk, row: Mapping[str, Any]) -> dict[str, Any]:
     live = service.imports.get(row["import_id"]) if row["status"] == "running" else dict(row)
     return {**live, "error": live["error"] or "", "next_step": live["next_step"] or ""}
 
 
-def _actions(service: Service, row: Mapping[str, Any]) -> None:
+def _actions(service: Desk, row: Mapping[str, Any]) -> None:
     ident, status = row["import_id"], row["status"]
     with st.container(horizontal=True):
         if st.button("Stop", icon=":material/stop:", key="runs_import_cancel", disabled=status != "running"):

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from store import training, views
-from store.database import Store
+from store.database import Reader
 
 FEED_ROWS = 200
 CHART_STEPS = 3000
@@ -27,7 +27,7 @@ class Tail:
         """The newest steps as `training.steps` gives them, each attempt's in order."""
         return [self._steps[taken] for taken in sorted(self._steps)[-CHART_STEPS:]]
 
-    def refresh(self, store: Store, finished_windows: int) -> None:
+    def refresh(self, store: Reader, finished_windows: int) -> None:
         """Read what came since: candidates of later calls, steps of windows that were not finished then."""
         last = self.feed[0]["call_index"] if self.feed else -1
         self.feed = (store.read(views.feed, self.run_id, last, FEED_ROWS) + self.feed)[:FEED_ROWS]

@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.ui import charts, focus, mapping, shell, training_charts, words
+from pages.ui import cards, charts, focus, mapping, shell, training_charts, words
 from pages.ui.mapping import View
-from sedi_engine.service import Service
+from sedi_engine.desk import Desk
 from store import maps, training, views
 
 PLAY_S = 1.2
@@ -29,7 +29,7 @@ def without_webgl() -> bool:
     return bool(found.missing)
 
 
-def draw(service: Service, run_id: str, rows: pd.DataFrame) -> tuple[View, pd.DataFrame]:
+def draw(service: Desk, run_id: str, rows: pd.DataFrame) -> tuple[View, pd.DataFrame]:
     """The controls, bound to the address; the view they ask for, and the rows with another threshold's statuses."""
     settings, bind = service.store.read(views.settings, run_id), "query-params"
     own = float(settings["filter"]["threshold"])
@@ -89,7 +89,7 @@ def _step_on(playing: bool) -> None:
     st.session_state["map_drawn_at"] = st.session_state["map_iteration"]
 
 
-def _other_threshold(service: Service, run_id: str, rows: pd.DataFrame, threshold: float) -> pd.DataFrame:
+def _other_threshold(service: Desk, run_id: str, rows: pd.DataFrame, threshold: float) -> pd.DataFrame:
     """Rows with the status that τ would give them; what it had kept and cost, in a sentence."""
     judged = service.store.read(views.judged_calls, run_id)
     found = mapping.replayed(service.store, run_id, threshold, judged)
@@ -108,7 +108,7 @@ def _other_threshold(service: Service, run_id: str, rows: pd.DataFrame, threshol
     return changed
 
 
-def curve(service: Service, run_id: str, rows: pd.DataFrame) -> None:
+def curve(service: Desk, run_id: str, rows: pd.DataFrame) -> None:
     """Loss and gradient norm of the batches that hold the selected tasks, among all."""
     lit = sorted({int(step) for step in rows["step"].dropna()})
     points = [row for row in service.store.read(training.steps, run_id) if not row["superseded"]]
@@ -128,7 +128,7 @@ def curve(service: Service, run_id: str, rows: pd.DataFrame) -> None:
             st.rerun()
 
 
-def newer(service: Service, run_id: str) -> None:
+def newer(service: Desk, run_id: str) -> None:
     """While a run goes on: how much of it the map does not show yet."""
 
     def look() -> None:
@@ -136,7 +136,7 @@ def newer(service: Service, run_id: str) -> None:
             with st.container(horizontal=True, vertical_alignment="center", key="map_newer"):
                 st.text(f"{waiting:,} newer tasks are not on the map yet.")
                 if st.button("Bring them in", icon=":material/add_location:", key="map_bring"):
-                    service.maps.update(run_id)
+                    cards.attempt(service.map.update, run_id)
                     st.rerun(scope="app")
 
     st.fragment(look, run_every=5 * shell.POLL_S)()

@@ -7,44 +7,52 @@ from typing import Any
 import streamlit as st
 
 from pages.ui import cards, words
-from sedi_engine.mapping.job import Maps, why_refit
-from sedi_engine.service import Service
+from sedi_engine.desk import Desk, Map
+from sedi_engine.mapping.job import why_refit
 from store import map_view, maps
-from store.database import Store
+from store.database import Reader
 
 POLL_S = 1.0
 TRIED = "map_tried"
 
 
-def show(service: Service, run_id: str) -> bool:
+def show(service: Desk, run_id: str) -> bool:
     """Bring the map up to date if it is not, and say how that goes; whether there is a map to draw."""
     held, waiting = counts(service, run_id)
     if not held:
         cards.card("There is nothing to draw: no seed and no candidate.", "Start a run on Generate.", "blue")
         return False
-    progress = service.maps.progress
+    progress = service.map.progress
     if progress.error is not None:
         cards.error(progress.error)
-    if waiting and progress.doing is None and st.session_state.get(TRIED) != (run_id, waiting):
+    if not service.person.may("annotator"):
+        _left_out(waiting)
+    elif waiting and progress.doing is None and st.session_state.get(TRIED) != (run_id, waiting):
         st.session_state[TRIED] = (run_id, waiting)
-        service.maps.update(run_id)
-    busy = service.maps.progress.doing is not None
-    st.fragment(_progress, run_every=POLL_S if busy else None)(service.maps, busy)
+        cards.attempt(service.map.update, run_id)
+    busy = service.map.progress.doing is not None
+    st.fragment(_progress, run_every=POLL_S if busy else None)(service.map, busy)
     return service.store.read(maps.current) is not None
 
 
-def counts(service: Service, run_id: str) -> tuple[int, int]:
+def _left_out(waiting: int) -> None:
+    if waiting:
+        said = "1 task is not on the map yet" if waiting == 1 else f"{waiting:,} tasks are not on the map yet"
+        st.caption(f"{said}: it is brought up to date when an annotator or a researcher opens it.")
+
+
+def counts(service: Desk, run_id: str) -> tuple[int, int]:
     """Tasks of a run's part of the map, and those of them that it does not show yet."""
     store = service.store
     return _counts(store, str(store.folder), run_id, store.read(map_view.mark, run_id))
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def _counts(_store: Store, folder: str, run_id: str, mark: tuple[Any, ...]) -> tuple[int, int]:
+def _counts(_store: Reader, folder: str, run_id: str, mark: tuple[Any, ...]) -> tuple[int, int]:
     return _store.read(maps.held, run_id), _store.read(maps.waiting, run_id)
 
 
-def _progress(worker: Maps, was_busy: bool) -> None:
+def _progress(worker: Map, was_busy: bool) -> None:
     """Always drawn, if only as nothing, so that the map below keeps its place in the page and with it its zoom."""
     now = worker.progress
     if now.doing is None:
@@ -61,7 +69,7 @@ def _progress(worker: Maps, was_busy: bool) -> None:
         st.progress(now.done / now.total if now.total else 0.0, text=said)
 
 
-def about(service: Service, run_id: str) -> None:
+def about(service: Desk, run_id: str) -> None:
     """Version, anchors, and the way to fit it anew, offered openly when it is due."""
     current = service.store.read(maps.current)
     if current is None:
@@ -84,9 +92,9 @@ def about(service: Service, run_id: str) -> None:
         _refit(service, run_id, "map_refit")
 
 
-def _refit(service: Service, run_id: str, key: str) -> None:
-    busy = service.maps.progress.doing is not None
+def _refit(service: Desk, run_id: str, key: str) -> None:
+    busy = service.map.progress.doing is not None
     help_ = "Starts from this layout and is aligned to it; says how far points moved."
     if st.button("Fit it anew", icon=":material/refresh:", key=key, disabled=busy, help=help_):
-        service.maps.update(run_id, refit=True)
+        cards.attempt(service.map.refit, run_id)
         st.rerun()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pages.ui import focus, scatter
 from sedi_engine.replay import Replay, of_run
 from store import aims, map_view
-from store.database import Store
+from store.database import Reader
 
 MOST_DRAWN = 10_000
 MOST_DRAWN_SVG = 2_000
@@ -42,13 +42,13 @@ class View:
     iteration: int | None = None
 
 
-def frame(store: Store, run_id: str) -> pd.DataFrame:
+def frame(store: Reader, run_id: str) -> pd.DataFrame:
     """Every placed task of the run's part of the map; read again only when something changed."""
     return _frame(store, str(store.folder), run_id, store.read(map_view.mark, run_id))
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the map …")
-def _frame(_store: Store, folder: str, run_id: str, mark: tuple[Any, ...]) -> pd.DataFrame:
+def _frame(_store: Reader, folder: str, run_id: str, mark: tuple[Any, ...]) -> pd.DataFrame:
     rows = _store.read(map_view.frame, run_id)
     rows["batch"] = [None if pd.isna(step) else f"step {step}" for step in rows["step"]]
     rows["cluster"] = [
@@ -64,13 +64,13 @@ def _frame(_store: Store, folder: str, run_id: str, mark: tuple[Any, ...]) -> pd
     return rows
 
 
-def replayed(store: Store, run_id: str, threshold: float, judged: int) -> Replay:
+def replayed(store: Reader, run_id: str, threshold: float, judged: int) -> Replay:
     """The run's candidates at another threshold; computed once for each threshold and length of the log."""
     return _replayed(store, str(store.folder), run_id, threshold, judged)
 
 
 @st.cache_resource(max_entries=64, show_spinner="Replaying the filter …")
-def _replayed(_store: Store, folder: str, run_id: str, threshold: float, judged: int) -> Replay:
+def _replayed(_store: Reader, folder: str, run_id: str, threshold: float, judged: int) -> Replay:
     return of_run(_store, run_id, threshold)[0]
 
 

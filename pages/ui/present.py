@@ -10,7 +10,7 @@ import streamlit as st
 
 from pages.ui import charts, loop, mapping, scatter, training_charts, words
 from pages.ui.curves import pool_charts
-from sedi_engine.service import Service
+from sedi_engine.desk import Desk
 from store import maps, training, views
 
 PARAMETER = "overview_present"
@@ -25,7 +25,7 @@ def wanted() -> bool:
     return st.query_params.get(PARAMETER) == "true"
 
 
-def show(service: Service, run_id: str, summary: dict[str, Any]) -> None:
+def show(service: Desk, run_id: str, summary: dict[str, Any]) -> None:
     """One part of the story, and the way to the others."""
     st.html(LARGE)
     with st.container(horizontal=True, vertical_alignment="center", key="overview_story_bar"):
@@ -42,7 +42,7 @@ def _leave() -> None:
     st.query_params.pop(PARAMETER, None)
 
 
-def _the_loop(service: Service, run_id: str, summary: dict[str, Any]) -> None:
+def _the_loop(service: Desk, run_id: str, summary: dict[str, Any]) -> None:
     st.header("A model writes tasks, and training says which to ask for next", anchor=False)
     st.html(f'<div style="zoom:1.3">{loop.picture(loop.stations(summary), summary["phase"])}</div>')
     st.text(
@@ -51,18 +51,18 @@ def _the_loop(service: Service, run_id: str, summary: dict[str, Any]) -> None:
     )
 
 
-def _the_filter(service: Service, run_id: str, summary: dict[str, Any]) -> None:
+def _the_filter(service: Desk, run_id: str, summary: dict[str, Any]) -> None:
     st.header("What is thrown away is paid for all the same", anchor=False)
     pool_charts(service.store, run_id, alive=False)
 
 
-def _the_map(service: Service, run_id: str, summary: dict[str, Any]) -> None:
+def _the_map(service: Desk, run_id: str, summary: dict[str, Any]) -> None:
     st.header("Where the tasks lie", anchor=False)
     if not picture(service, run_id, height=620, key="overview_story_map"):
         st.text("The map is made when Diversity map is first opened.")
 
 
-def _the_training(service: Service, run_id: str, summary: dict[str, Any]) -> None:
+def _the_training(service: Desk, run_id: str, summary: dict[str, Any]) -> None:
     st.header("The batch that moves the model most proposes new seeds", anchor=False)
     rows = service.store.read(training.steps, run_id)
     if not rows:
@@ -72,7 +72,7 @@ def _the_training(service: Service, run_id: str, summary: dict[str, Any]) -> Non
     st.plotly_chart(figure, key="overview_story_training", config=charts.CONFIG, alt="Loss and gradient norm")
 
 
-def _the_seeds(service: Service, run_id: str, summary: dict[str, Any]) -> None:
+def _the_seeds(service: Desk, run_id: str, summary: dict[str, Any]) -> None:
     st.header("Seeds come and go", anchor=False)
     proposed = service.store.read(views.proposals, run_id)
     taken = [row for row in proposed if row["decision"] == "accept"]
@@ -87,7 +87,7 @@ def _the_seeds(service: Service, run_id: str, summary: dict[str, Any]) -> None:
             st.text("\n".join(f"·  {row['instruction'][:140]}" for row in rows))
 
 
-STORIES: dict[str, Callable[[Service, str, dict[str, Any]], None]] = {
+STORIES: dict[str, Callable[[Desk, str, dict[str, Any]], None]] = {
     "The loop": _the_loop,
     "The filter": _the_filter,
     "The map": _the_map,
@@ -96,7 +96,7 @@ STORIES: dict[str, Callable[[Service, str, dict[str, Any]], None]] = {
 }
 
 
-def picture(service: Service, run_id: str, height: int, key: str) -> bool:
+def picture(service: Desk, run_id: str, height: int, key: str) -> bool:
     """The run's map as a picture; False while there is none."""
     if service.store.read(maps.current) is None:
         return False

@@ -11,6 +11,7 @@ from pages.ui import cards, draft
 from pages.ui.draft import Draft
 from sedi_engine import presets, spec
 from sedi_engine.config import RunConfig
+from sedi_engine.desk import Desk
 from sedi_engine.presets import Preset
 
 FIRST = ("demo", "quick")
@@ -38,14 +39,15 @@ def describe(folder: Path, begun: Draft) -> None:
         st.text(said)
 
 
-def keep(folder: Path, begun: Draft, config: RunConfig | None) -> None:
+def keep(service: Desk, begun: Draft, config: RunConfig | None) -> None:
     """Save, delete, download and upload; `config` is None while the settings contradict each other."""
+    folder = service.store.folder
     with st.popover("Presets", icon=":material/bookmarks:", key="generate_presets"):
         name = st.text_input("Name", key="generate_preset_name", max_chars=40, placeholder="a–z, 0–9, - and _")
         about = st.text_input("What it is for", key="generate_preset_about", max_chars=presets.LONGEST_DESCRIPTION)
         with st.container(horizontal=True):
             if st.button("Save", icon=":material/save:", key="generate_preset_save", disabled=not (config and name)):
-                _save(folder, name, config, about)
+                _save(service, name, config, about)
             st.download_button(
                 "Download",
                 spec.to_toml(config, about) if config else "",
@@ -58,16 +60,16 @@ def keep(folder: Path, begun: Draft, config: RunConfig | None) -> None:
             )
             saved = begun.preset in presets.saved(folder)
             if st.button("Delete", icon=":material/delete:", key="generate_preset_delete", disabled=not saved):
-                cards.attempt(spec.remove, folder, begun.preset)
+                cards.attempt(service.settings.remove_preset, begun.preset)
                 st.rerun()
         st.file_uploader(
             "Settings as TOML", "toml", key=UPLOAD, on_change=_upload, args=(known(folder),), max_upload_size=1
         )
 
 
-def _save(folder: Path, name: str, config: RunConfig | None, about: str) -> None:
-    if config and cards.attempt(spec.save, folder, name, config, about):
-        draft.begin(presets.find(name, folder))
+def _save(service: Desk, name: str, config: RunConfig | None, about: str) -> None:
+    if config and cards.attempt(service.settings.save_preset, name, config, about):
+        draft.begin(presets.find(name, service.store.folder))
     st.rerun()
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import cards, focus, shell, words
+from pages.ui import cards, focus, words
 from pages.ui.tables import number, table, text
+from sedi_engine.desk import Desk
 from sedi_engine.neighbours import neighbours
 from sedi_engine.rendering import rendered, said
-from sedi_engine.service import Service
-from store import decisions, lineage, map_view, probes
-from store.database import Store
+from store import lineage, map_view, probes
+from store.database import Reader
 
 SHOWN_TEXT = 4000
 LONG_TEXT, LONG_TEXT_PX = 500, 220
@@ -28,7 +28,7 @@ DECISIONS = {
 COLOURS = {"kept": "blue", "dropped": "gray"}
 
 
-def show(service: Service, run_id: str, subject: str) -> None:
+def show(service: Desk, run_id: str, subject: str) -> None:
     """Everything that is known of a task."""
     found = service.store.read(lineage.record, run_id, subject)
     if found is None:
@@ -89,7 +89,7 @@ def _lineage(found: Mapping[str, Any]) -> None:
             _link(seed)
 
 
-def _prompt(service: Service, run_id: str, call: Mapping[str, Any]) -> None:
+def _prompt(service: Desk, run_id: str, call: Mapping[str, Any]) -> None:
     """The request as it was sent, and the reply as it came, read only when asked for."""
     if not st.toggle("Show its prompt and reply", key="map_prompt"):
         return
@@ -119,7 +119,7 @@ def _link(task: Mapping[str, Any]) -> None:
     right.text(task["instruction"][:200])
 
 
-def _decide(service: Service, found: Mapping[str, Any]) -> None:
+def _decide(service: Desk, found: Mapping[str, Any]) -> None:
     ident = found["candidate_id"]
     with st.container(horizontal=True, gap="small"):
         for kind in fitting(found):
@@ -136,13 +136,13 @@ def fitting(found: Mapping[str, Any]) -> list[str]:
     return [*own, "use_as_seed"] if found["output"] else list(own)
 
 
-def decide(service: Service, idents: list[str], kind: str) -> None:
+def decide(service: Desk, idents: list[str], kind: str) -> None:
     """Write the same decision on each, and draw the page again."""
-    cards.attempt(service.store.write, decisions.decide_candidates, idents, kind, shell.decided_by())
+    cards.attempt(service.decisions.of_candidates, idents, kind)
     st.rerun()
 
 
-def _neighbours(service: Service, run_id: str, found: Mapping[str, Any]) -> None:
+def _neighbours(service: Desk, run_id: str, found: Mapping[str, Any]) -> None:
     mark = service.store.read(map_view.mark, run_id)
     near = _near(service.store, str(service.store.folder), run_id, found["subject"], mark)
     for name, rows in near.items():
@@ -155,7 +155,7 @@ def _neighbours(service: Service, run_id: str, found: Mapping[str, Any]) -> None
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _near(
-    _store: Store, folder: str, run_id: str, subject: str, mark: tuple[Any, ...]
+    _store: Reader, folder: str, run_id: str, subject: str, mark: tuple[Any, ...]
 ) -> dict[str, list[dict[str, Any]]]:
     return neighbours(_store, run_id, subject)
 

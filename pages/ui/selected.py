@@ -7,8 +7,8 @@ import streamlit as st
 
 from pages.ui import exporting, focus, record, words
 from pages.ui.tables import number, text
+from sedi_engine.desk import Desk
 from sedi_engine.exports import FORMATS
-from sedi_engine.service import Service
 from store.selection import Selection
 
 ROWS_SHOWN = 2000
@@ -27,7 +27,7 @@ BULK = ("accept", "reject", "rescue", "flag", "use_as_seed", "undo")
 LABELS = {**{kind: label for kind, (label, _) in record.DECISIONS.items()}, "undo": "Undo decisions"}
 
 
-def show(service: Service, run_id: str, rows: pd.DataFrame) -> None:
+def show(service: Desk, run_id: str, rows: pd.DataFrame) -> None:
     """The table; with rows ticked in it the actions are on these alone, else on all."""
     with st.container(key="map_selection"):
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -58,7 +58,7 @@ def show(service: Service, run_id: str, rows: pd.DataFrame) -> None:
         _export(service, run_id, idents)
 
 
-def _act(service: Service, idents: list[str], *, ticked: bool) -> None:
+def _act(service: Desk, idents: list[str], *, ticked: bool) -> None:
     """What is done to many is said with its count, and done on a second press."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         kind = st.segmented_control(
@@ -72,7 +72,7 @@ def _act(service: Service, idents: list[str], *, ticked: bool) -> None:
             st.rerun()
 
 
-def _export(service: Service, run_id: str, idents: list[str]) -> None:
+def _export(service: Desk, run_id: str, idents: list[str]) -> None:
     with st.expander(f"Export {words.count(len(idents))} candidates", icon=":material/ios_share:"):
         form = st.selectbox(
             "Format", FORMATS, format_func=exporting.FORMAT_WORDS.get, key="map_export_format", width=360

@@ -10,7 +10,8 @@ import streamlit as st
 
 from pages.ui import cards, words
 from sedi_engine import service
-from sedi_engine.service import Service
+from sedi_engine.access import Person
+from sedi_engine.desk import Desk
 from store import recordings, views
 from store.errors import StudioError
 
@@ -19,10 +20,10 @@ IDLE_POLL_S = 5.0
 TITLE, ENDED = "SeDi Studio", "ended_title"
 
 
-def open_service() -> Service:
-    """The service of this process; where it cannot be opened, a card says why and the page ends."""
+def open_service() -> Desk:
+    """The desk of whoever looks at the page; where it cannot be opened, a card says why and the page ends."""
     try:
-        return service.current()
+        return Desk(service.current(), Person(_own_name(), "researcher"))
     except StudioError as problem:
         st.title("SeDi Studio")
         cards.error(problem)
@@ -30,7 +31,7 @@ def open_service() -> Service:
         st.stop()
 
 
-def choose_run(store_service: Service, page: str, title: str, beside: Callable[[], None] | None = None) -> str | None:
+def choose_run(store_service: Desk, page: str, title: str, beside: Callable[[], None] | None = None) -> str | None:
     """The page's header, and the run it shows: the address's `run`, else the newest; None while there is none.
 
     A run that is not there ends the page with a card. `beside` draws what stands next to the choice of runs.
@@ -60,7 +61,7 @@ def choose_run(store_service: Service, page: str, title: str, beside: Callable[[
     return shown
 
 
-def run_to_explore(store_service: Service, page: str, title: str) -> str:
+def run_to_explore(store_service: Desk, page: str, title: str) -> str:
     """`choose_run` of a screen that has nothing to show without a run: it ends with a card then."""
     chosen = choose_run(store_service, page, title)
     if chosen is None:
@@ -94,7 +95,7 @@ def title() -> str:
     return str(st.session_state.pop(ENDED, TITLE))
 
 
-def notice_revival(store_service: Service, run_id: str) -> None:
+def notice_revival(store_service: Desk, run_id: str) -> None:
     """Look now and then whether a run that has ended was resumed in another tab, or by a command."""
     seen = store_service.store.read(views.pulse, run_id)["status"]
 
@@ -105,7 +106,7 @@ def notice_revival(store_service: Service, run_id: str) -> None:
     st.fragment(look, run_every=IDLE_POLL_S)()
 
 
-def decided_by() -> str:
+def _own_name() -> str:
     """Whose name goes under a decision made here."""
     try:
         return getpass.getuser()

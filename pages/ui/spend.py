@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.ui import charts, words
 from pages.ui.tables import number, table
-from sedi_engine.service import Service
+from sedi_engine.desk import Desk
 from store import spend
 
 COLUMNS = {
@@ -24,7 +24,7 @@ COLUMNS = {
 }
 
 
-def show(service: Service, _run_id: str | None) -> None:
+def show(service: Desk, _run_id: str | None) -> None:
     """The ledger's sums, runs and probes alike; what is unknown is counted and never added as 0."""
     by = st.segmented_control("Spend by", list(spend.GROUPS), default="day", key="runs_spend_by") or "day"
     rows = service.store.read(spend.spend, by)

@@ -7,9 +7,9 @@ import streamlit as st
 from pages.ui import cards, trial
 from sedi_engine import presets
 from sedi_engine.config import RunConfig
+from sedi_engine.desk import Desk
 from sedi_engine.generator.templates import MARKER_WORDS, MARKERS, STAGES, Templates, TemplateStage, name_for
 from sedi_engine.rendering import preview, said
-from sedi_engine.service import Service
 from store import seeds, views
 from store.errors import StudioError
 
@@ -17,7 +17,7 @@ STAGE_WORDS = {"instructions": "Instruction list", "output": "Output", "whole_ta
 HEIGHT = 460
 
 
-def show(service: Service, run_id: str | None) -> None:
+def show(service: Desk, run_id: str | None) -> None:
     """The editor on the left, the rendered prompt on the right."""
     with st.container(key="runs_templates"):
         config = _settings(service, run_id)
@@ -40,7 +40,7 @@ def show(service: Service, run_id: str | None) -> None:
             trial.offer(service, config, ask, "Try it once", "runs_template_try")
 
 
-def _settings(service: Service, run_id: str | None) -> RunConfig | None:
+def _settings(service: Desk, run_id: str | None) -> RunConfig | None:
     """The settings that prompts are made with: a run's, or a preset's."""
     folder = service.store.folder
     known = [*([run_id] if run_id else []), *presets.built_in(), *presets.saved(folder)]
@@ -50,7 +50,7 @@ def _settings(service: Service, run_id: str | None) -> RunConfig | None:
     return cards.attempt(RunConfig.load, chosen, None, folder) or cards.notice()
 
 
-def _editor(service: Service, config: RunConfig, stage: TemplateStage) -> tuple[str, str]:
+def _editor(service: Desk, config: RunConfig, stage: TemplateStage) -> tuple[str, str]:
     """The template's text as it stands in the editor, and the stem that it would be saved under."""
     templates = Templates(service.store.folder)
     names = templates.names(stage)
@@ -68,7 +68,7 @@ def _editor(service: Service, config: RunConfig, stage: TemplateStage) -> tuple[
     with st.container(horizontal=True, vertical_alignment="bottom"):
         stem = st.text_input("Name", stem, key=f"runs_template_name_{name}", max_chars=48) or stem
         if st.button("Save as next version", icon=":material/save:", key="runs_template_save"):
-            if saved := cards.attempt(templates.save, stem, text, stage):
+            if saved := cards.attempt(service.settings.save_template, stem, text, stage):
                 st.session_state["runs_template_saved"] = saved
                 st.session_state.pop(f"runs_template_{stage}", None)
             st.rerun()

@@ -7,21 +7,21 @@ import streamlit as st
 from pages.ui import pending, words
 from pages.ui.tables import table, text
 from sedi_engine.config import RunConfig
+from sedi_engine.desk import Desk
 from sedi_engine.generator.caller import Ask
 from sedi_engine.probe import Trial
-from sedi_engine.service import Service
 
 COLUMNS = {"instruction": "instruction", "input": "input", "output": "output"}
 
 
-def offer(service: Service, config: RunConfig, ask: Ask, label: str, key: str) -> None:
+def offer(service: Desk, config: RunConfig, ask: Ask, label: str, key: str) -> None:
     """The button that sends it, and what came back."""
     state, sent = f"{key}_future", f"{key}_sent"
     busy, wanted = pending.busy(state), (config.generator.model_dump(), ask.request.as_dict())
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(label, icon=":material/send:", key=key, disabled=busy):
             st.session_state[sent] = wanted
-            pending.begin(state, service.trial, config, ask)
+            pending.begin(state, service.prompts.trial, config, ask)
             st.rerun()
         st.caption("Waiting for the reply …" if busy else "One call, paid for and entered in the ledger.")
     if busy:

@@ -12,7 +12,7 @@ from pages.ui.live import FEED_ROWS, tail
 from pages.ui.tables import number, table, text
 from sedi_engine.costs import projected
 from store import runs, views
-from store.database import Store
+from store.database import Reader
 
 GENERATING = 0.7
 FEED = {
@@ -55,7 +55,7 @@ def progress(summary: Mapping[str, Any]) -> float:
     return min(1.0, (summary["iteration"] + part) / summary["iterations"])
 
 
-def told(store: Store, summary: Mapping[str, Any]) -> None:
+def told(store: Reader, summary: Mapping[str, Any]) -> None:
     """What ended the run, what waits for a person, and what the run warned of."""
     if end := words.end_of(summary):
         cards.card(*end, colour="red" if summary["status"] in ("failed", "interrupted") else "orange")
@@ -65,7 +65,7 @@ def told(store: Store, summary: Mapping[str, Any]) -> None:
         cards.card(warning, colour="orange", title="Warning")
 
 
-def counts_and_charts(store: Store, summary: Mapping[str, Any], pulse: Mapping[str, Any]) -> None:
+def counts_and_charts(store: Reader, summary: Mapping[str, Any], pulse: Mapping[str, Any]) -> None:
     """Counts that add up beside loss and gradient norm."""
     left, right = st.columns([5, 8], gap="medium")
     with left:
@@ -84,7 +84,7 @@ def counts_and_charts(store: Store, summary: Mapping[str, Any], pulse: Mapping[s
             st.caption("The chart begins with the first optimiser step, once a window is full.")
 
 
-def _counts(store: Store, summary: Mapping[str, Any], pulse: Mapping[str, Any]) -> None:
+def _counts(store: Reader, summary: Mapping[str, Any], pulse: Mapping[str, Any]) -> None:
     st.subheader("Counts", anchor=False)
     with st.container(key="generate_counts"):
         st.text("\n".join(words.equations(summary)))
@@ -92,7 +92,7 @@ def _counts(store: Store, summary: Mapping[str, Any], pulse: Mapping[str, Any]) 
         st.text(f"{words.spent(summary)}\n{_ahead(store, summary, pulse)}")
 
 
-def _ahead(store: Store, summary: Mapping[str, Any], pulse: Mapping[str, Any]) -> str:
+def _ahead(store: Reader, summary: Mapping[str, Any], pulse: Mapping[str, Any]) -> str:
     """What the run will have cost at its end, and what its caps let it do."""
     done = progress(summary)
     run = store.read(runs.get, summary["run_id"])
@@ -116,7 +116,7 @@ def count_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"count": name, "tasks": tasks, "share": share} for name, tasks, share in rows]
 
 
-def feed(store: Store, summary: Mapping[str, Any]) -> None:
+def feed(store: Reader, summary: Mapping[str, Any]) -> None:
     """The newest candidates with their verdicts; text of the model is only ever a cell."""
     st.subheader("Candidates, newest first", anchor=False)
     rows = tail(summary["run_id"]).feed
