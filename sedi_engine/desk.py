@@ -14,6 +14,9 @@ from typing import Any, BinaryIO
 from sedi_engine import keys, paths, spec
 from sedi_engine.access import Person, needs
 from sedi_engine.config import RunConfig
+from sedi_engine.curation import settings as curation_settings
+from sedi_engine.curation import taking
+from sedi_engine.curation.settings import Curation
 from sedi_engine.errors import ConfigError
 from sedi_engine.estimate import Estimate
 from sedi_engine.examine import Examination
@@ -25,8 +28,10 @@ from sedi_engine.imports.formats import Target
 from sedi_engine.mapping.job import Progress
 from sedi_engine.probe import Trial
 from sedi_engine.service import Service
-from store import decisions, imports
+from store import curation, decisions, imports, review, runs
+from store.curation import Heard, Press
 from store.records import DecisionKind
+from store.review import Wanted
 from store.selection import Selection
 
 
@@ -94,6 +99,48 @@ class Decisions(Part):
     def of_candidates(self, idents: Sequence[str], kind: DecisionKind) -> int:
         """Decide several candidates in one go; how many."""
         return self._service.store.write(decisions.decide_candidates, idents, kind, self.person.name)
+
+
+class Review(Part):
+    """What an annotator does in the queues, and how a store is curated."""
+
+    @needs("annotator", "deciding")
+    def take(self, run_id: str, presses: Sequence[Press]) -> list[Heard]:
+        """Take in keys pressed on items, in order; one that came before changes nothing."""
+        return taking.take(self._service.store, self._service.maps, self.person.name, run_id, presses)
+
+    @needs("annotator", "reviewing")
+    def hold(self, wanted: Wanted, subjects: Sequence[str]) -> list[str]:
+        """Put items before this person and nobody else; those that were still free."""
+        mine = wanted.model_copy(update={"me": self.person.name})
+        return self._service.store.write(review.hold, mine, list(subjects), runs.now())
+
+    @needs("annotator", "deciding")
+    def decide_together(
+        self, subjects: Sequence[str], key: curation.Key, reason: str | None = None, queue: str | None = None
+    ) -> tuple[str, int]:
+        """The same decision on many candidates, undone as one: its name, and how many."""
+        return self._service.store.write(curation.decide_together, subjects, key, self.person.name, reason, queue)
+
+    @needs("annotator", "deciding")
+    def of_seeds(self, seed_ids: Sequence[str], kind: curation.Key) -> int:
+        """Take seeds into the library, or out of it, undone as one; how many."""
+        return self._service.store.write(curation.decide_seeds, list(seed_ids), kind, self.person.name)
+
+    @needs("annotator", "deciding")
+    def undo_group(self, group_id: str) -> int:
+        """Take back what was decided in one go; how many."""
+        return self._service.store.write(curation.undo_group, group_id, self.person.name)
+
+    @needs("annotator", "deciding")
+    def swap(self, proposal_id: str, subject_id: str) -> str:
+        """Reject a proposal and accept another candidate, or seed, in its place; the new proposal's id."""
+        return self._service.store.write(curation.swap, proposal_id, subject_id, self.person.name)
+
+    @needs("researcher", "changing how this store is curated")
+    def save_settings(self, settings: Curation) -> None:
+        """Keep guidelines, reason codes and overlap."""
+        curation_settings.save(self._service.store.folder, settings)
 
 
 class Prompts(Part):
@@ -218,6 +265,7 @@ class Desk:
         self.store = service.store.reader()
         self.runs = Runs(service, person)
         self.decisions = Decisions(service, person)
+        self.review = Review(service, person)
         self.prompts = Prompts(service, person)
         self.imports = Imports(service, person)
         self.exports = Exports(service, person)

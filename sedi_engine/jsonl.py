@@ -63,7 +63,12 @@ def check_target(path: Path | str) -> None:
 
 
 def write_lines(path: Path | str, records: Iterable[Mapping[str, Any]]) -> None:
-    """Write one JSON object a line, to a temporary name in the same folder first, synced, then renamed.
+    """Write one JSON object a line, whole or not at all; raises as `write_whole` does."""
+    write_whole(path, (json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in records))
+
+
+def write_whole(path: Path | str, pieces: Iterable[str]) -> None:
+    """Write a text, to a temporary name in the same folder first, synced, then renamed.
 
     Until the rename an older file at `path` stays as it was. Raises InputError for a place that cannot be
     written and StudioError when the disk is full or fails.
@@ -73,8 +78,8 @@ def write_lines(path: Path | str, records: Iterable[Mapping[str, Any]]) -> None:
     temporary = path.with_name(f".{path.name[:80]}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("x", encoding="utf-8", newline="\n") as file:
-            for record in records:
-                file.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+            for piece in pieces:
+                file.write(piece)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

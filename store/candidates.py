@@ -82,3 +82,13 @@ def pool(cursor: Cursor, run_id: str) -> list[dict[str, Any]]:
         "ORDER BY call_index, position",
         [run_id],
     )
+
+
+def ancestors(cursor: Cursor, candidate_id: str) -> list[dict[str, Any]]:
+    """A candidate and what it was edited from, itself first; empty where it is not there."""
+    line: list[dict[str, Any]] = []
+    ident: str | None = candidate_id
+    while ident and (row := fetch_one(cursor, "SELECT * FROM candidate WHERE candidate_id = ?", [ident])):
+        line.append(row)
+        ident = row["parent_id"]
+    return line

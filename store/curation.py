@@ -196,7 +196,9 @@ def _rests(cursor: Cursor, decision: dict[str, Any]) -> str | None:
     return f"It was trained on in window {trained['w']} already; that stays." if trained else None
 
 
-def edit_candidate(cursor: Cursor, edited: Candidate, by: str, queue: str | None, press: str | None) -> Heard:
+def edit_candidate(
+    cursor: Cursor, edited: Candidate, by: str, queue: str | None, press: str | None, group_id: str | None = None
+) -> Heard:
     """Store an edit beside its original; where the filter keeps it, it takes the original's place.
 
     `edited.parent_id` is the original; its own id is given here.
@@ -217,10 +219,31 @@ def edit_candidate(cursor: Cursor, edited: Candidate, by: str, queue: str | None
         if press:
             enter(cursor, press, None)
         return Heard(press=press or "", subject=subject, said=said)
-    number = decisions.decide(cursor, subject, "edit", by, queue=queue, result=ident)
+    number = decisions.decide(cursor, subject, "edit", by, group_id=group_id, queue=queue, result=ident)
     if press:
         enter(cursor, press, number)
     return Heard(press=press or "", subject=subject, decision_id=number)
+
+
+def promoted_candidate(cursor: Cursor, proposal_id: str) -> str | None:
+    """The candidate that a proposal would promote; None for an eviction, or where there is no such proposal."""
+    row = fetch_one(cursor, "SELECT subject_id FROM proposal WHERE proposal_id = ? AND kind = 'promote'", [proposal_id])
+    return row and row["subject_id"]
+
+
+def edit_promotion(
+    cursor: Cursor, proposal_id: str, edited: Candidate, by: str, queue: str | None, press: str | None
+) -> Heard:
+    """Store an edit of a candidate that is to be promoted; where the filter keeps it, it is promoted instead."""
+    shared = secrets.token_hex(8)
+    heard = edit_candidate(cursor, edited, by, queue, press, shared)
+    subject = f"proposal:{proposal_id}"
+    if heard.decision_id is None:
+        return heard.model_copy(update={"subject": subject})
+    made = fetch_one(cursor, "SELECT result FROM decision WHERE decision_id = ?", [heard.decision_id])
+    assert made is not None
+    swap(cursor, proposal_id, made["result"], by, shared)
+    return heard.model_copy(update={"subject": subject})
 
 
 def edit_seed(cursor: Cursor, seed_id: str, text: tuple[str, str, str], by: str, press: str | None) -> Heard:
@@ -239,10 +262,11 @@ def edit_seed(cursor: Cursor, seed_id: str, text: tuple[str, str, str], by: str,
     return Heard(press=press or "", subject=f"seed:{seed_id}", decision_id=number)
 
 
-def swap(cursor: Cursor, proposal_id: str, subject_id: str, by: str) -> str:
+def swap(cursor: Cursor, proposal_id: str, subject_id: str, by: str, group_id: str | None = None) -> str:
     """Reject a proposal and accept another candidate, or seed, in its place; the id of the new proposal.
 
-    Both decisions are one group. Raises StoreError where either is not there or is proposed already.
+    Both decisions are one group, a new one unless it is given. Raises StoreError where either is not there, or is
+    proposed already.
     """
     old = fetch_one(cursor, "SELECT * FROM proposal WHERE proposal_id = ?", [proposal_id])
     if old is None:
@@ -266,7 +290,7 @@ def swap(cursor: Cursor, proposal_id: str, subject_id: str, by: str) -> str:
     fresh = {**old, "proposal_id": f"{proposal_id}-s{number['rank']}", "subject_id": subject_id, **number,
              "evidence": json.dumps({"instead_of": proposal_id, "by": by})}  # fmt: skip
     insert(cursor, "proposal", [fresh])
-    shared = secrets.token_hex(8)
+    shared = group_id or secrets.token_hex(8)
     decisions.decide(cursor, f"proposal:{proposal_id}", "reject", by, group_id=shared)
     decisions.decide(cursor, f"proposal:{fresh['proposal_id']}", "accept", by, group_id=shared)
     return str(fresh["proposal_id"])
@@ -291,6 +315,15 @@ def decide_together(
     for kind, found in by_kind.items():
         decisions.decide_all(cursor, found, kind, by, reason, group_id=shared, queue=queue)
     return shared, len(rows)
+
+
+def decide_seeds(cursor: Cursor, seed_ids: Sequence[str], kind: Key, by: str) -> int:
+    """Accept seeds into the library, or reject them out of it, in one go, undone as one; how many."""
+    there = fetch(cursor, "SELECT seed_id FROM seed WHERE list_contains(?::VARCHAR[], seed_id)", [list(seed_ids)])
+    subjects = [f"seed:{row['seed_id']}" for row in there]
+    if subjects:
+        decisions.decide_all(cursor, subjects, kind, by, group_id=secrets.token_hex(8), queue="library")
+    return len(subjects)
 
 
 def last_group(cursor: Cursor, by: str) -> dict[str, Any] | None:

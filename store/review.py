@@ -6,6 +6,7 @@ Values are only ever bound to a query; the names in it are this module's own.
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any, Literal
 
@@ -101,7 +102,8 @@ SOURCES = {"judged": "", "max_rouge_l": "", "loss": SIGNAL, "credit": CREDIT, "n
 def items(cursor: Cursor, wanted: Wanted, limit: int, novelty: pa.Table | None = None) -> list[dict[str, Any]]:
     """The first open items: what was skipped comes last. `novelty` has subject and novelty, for that measure."""
     if wanted.queue == "proposals":
-        return _of(cursor, wanted, PROPOSALS, f"decision IS NULL AND {OPEN}", "kind DESC, rank", limit)
+        rows = _of(cursor, wanted, PROPOSALS, f"decision IS NULL AND {OPEN}", "kind DESC, rank", limit)
+        return [{**row, "evidence": json.loads(row["evidence"])} for row in rows]
     if wanted.queue == "library":
         return _of(cursor, wanted, LIBRARY, OPEN, "added, seed_id", limit)
     return _candidates(cursor, wanted, limit, novelty)
@@ -137,6 +139,23 @@ def _candidates(cursor: Cursor, wanted: Wanted, limit: int, novelty: pa.Table | 
     finally:
         if novelty is not None:
             cursor.unregister("novelty_of")
+
+
+def again(cursor: Cursor, wanted: Wanted, subjects: list[str]) -> list[dict[str, Any]]:
+    """These items, whether they are open or not, in the order given: what was undone is shown again."""
+    source = {"proposals": PROPOSALS, "library": LIBRARY.replace(" WHERE s.in_library", "")}.get(
+        wanted.queue, CANDIDATES
+    )
+    bound: dict[str, Any] = {"subjects": subjects}
+    if "$run" in source:
+        bound["run"] = wanted.run_id
+    rows = fetch(
+        cursor,
+        f"SELECT item.* FROM {source} WHERE list_contains($subjects::VARCHAR[], item.subject) "  # noqa: S608
+        "ORDER BY list_position($subjects::VARCHAR[], item.subject)",
+        bound,
+    )
+    return [{**row, "evidence": json.loads(row["evidence"])} if "evidence" in row else row for row in rows]
 
 
 def matching(cursor: Cursor, wanted: Wanted, novelty: pa.Table | None = None) -> list[str]:
@@ -243,3 +262,40 @@ def ranks(cursor: Cursor, run_id: str, candidate_ids: list[str]) -> dict[str, di
         {"run": run_id, "ids": candidate_ids},
     )
     return {row["candidate_id"]: row for row in rows}
+
+
+def people(cursor: Cursor) -> list[dict[str, Any]]:
+    """Everybody who has decided anything, by name."""
+    return fetch(cursor, 'SELECT DISTINCT "by" FROM opinion ORDER BY 1')
+
+
+def instead(cursor: Cursor, run_id: str, proposal_id: str, most: int = 50) -> list[dict[str, Any]]:
+    """What could take the place of a proposal: ident, instruction, and `said`, why it comes where it does.
+
+    For a promotion, complete members of the same window by falling loss; for an eviction, active seeds by rising
+    credit. What is proposed in the window already is left out.
+    """
+    proposal = fetch_one(cursor, "SELECT kind, iteration FROM proposal WHERE proposal_id = ?", [proposal_id])
+    if proposal is None:
+        return []
+    taken = "SELECT subject_id FROM proposal WHERE run_id = $run AND iteration = $iteration AND kind = $kind"
+    bound = {"run": run_id, "iteration": proposal["iteration"], "kind": proposal["kind"], "most": most}
+    if proposal["kind"] == "evict":
+        return fetch(
+            cursor,
+            "SELECT r.seed_id AS ident, s.instruction, "  # noqa: S608
+            "CASE WHEN r.credit IS NULL THEN 'no credit yet' ELSE format('credit {:+.2f}', r.credit) END AS said "
+            f"FROM run_seed r JOIN seed s USING (seed_id) WHERE r.run_id = $run AND r.status = 'active' "
+            f"AND r.seed_id NOT IN ({taken}) ORDER BY r.credit NULLS LAST, r.position LIMIT $most",
+            bound,
+        )
+    return fetch(
+        cursor,
+        f"WITH members AS ({MEMBERS}), signals AS ({SIGNALS}) "  # noqa: S608
+        "SELECT c.candidate_id AS ident, c.instruction, format('step {}, loss {:.2f}', m.step, s.loss) AS said "
+        "FROM members m JOIN signals s USING (candidate_id) JOIN candidate c USING (candidate_id) "
+        f"WHERE m.iteration = $iteration AND c.output <> '' AND c.candidate_id NOT IN ({taken}) "
+        "AND NOT EXISTS (SELECT 1 FROM run_seed r WHERE r.run_id = $run AND r.seed_id = 'm-' || c.candidate_id) "
+        "ORDER BY s.loss DESC LIMIT $most",
+        bound,
+    )

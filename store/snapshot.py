@@ -121,7 +121,7 @@ def take(cursor: duckdb.DuckDBPyConnection, run_id: str) -> Snapshot:
         elapsed_s=run["elapsed_s"],
         last_decision=decisions.last_number(cursor),
         active=_active(cursor, run_id),
-        pool=_pool(cursor, run_id),
+        pool=pool(cursor, run_id),
         queue=_queue(cursor, run_id, [member for batch in stored for member in batch.members]),
         batches=tuple(stored),
         window_outcome=closing.get("outcome"),
@@ -147,7 +147,7 @@ def _active(cursor: duckdb.DuckDBPyConnection, run_id: str) -> tuple[SeedState, 
     )
 
 
-def _pool(cursor: duckdb.DuckDBPyConnection, run_id: str) -> tuple[PoolEntry, ...]:
+def pool(cursor: duckdb.DuckDBPyConnection, run_id: str) -> tuple[PoolEntry, ...]:
     """S, what left S, then what passed. A promoted seed of this run is there already, as the candidate it was."""
     first = [
         PoolEntry(

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import duckdb
 
-from store import decisions, runs, seeds
+from store import decisions, neighbourhood, runs, seeds
 from store.connection import fetch, fetch_one
 
 Cursor = duckdb.DuckDBPyConnection
@@ -81,22 +81,8 @@ def feed(cursor: Cursor, run_id: str, after_call: int, limit: int) -> list[dict[
         "WHERE run_id = ? AND call_index > ? AND origin <> 'edit' ORDER BY call_index DESC, position DESC LIMIT ?",
         [run_id, after_call, limit],
     )
-    texts = _instructions(cursor, [row["nearest_id"] for row in rows if row["nearest_id"]])
+    texts = neighbourhood.texts(cursor, [row["nearest_id"] for row in rows if row["nearest_id"]])
     return [{**row, "nearest": texts.get(row["nearest_id"])} for row in rows]
-
-
-def _instructions(cursor: Cursor, idents: list[str]) -> dict[str, str]:
-    """Instructions of candidates and seeds by their ids."""
-    if not idents:
-        return {}
-    rows = fetch(
-        cursor,
-        "WITH wanted AS (SELECT DISTINCT unnest(?::VARCHAR[]) AS ident) "
-        "SELECT ident, instruction FROM wanted JOIN candidate ON candidate_id = ident "
-        "UNION ALL SELECT ident, instruction FROM wanted JOIN seed ON seed_id = ident",
-        [idents],
-    )
-    return {row["ident"]: row["instruction"] for row in rows}
 
 
 def judged_calls(cursor: Cursor, run_id: str) -> int:
@@ -144,30 +130,41 @@ def _tasks(cursor: Cursor, idents: list[str]) -> dict[str, dict[str, str]]:
     return {row.pop("ident"): row for row in rows}
 
 
-def seeds_after(cursor: Cursor, run_id: str) -> int:
-    """Size of S once the decisions that stand are applied, as `decisions.apply` will do it on resuming."""
+def seeds_after(cursor: Cursor, run_id: str, rule: bool = False) -> list[str]:
+    """Active S once the decisions that stand are applied, as `decisions.apply` will do it on resuming.
+
+    With `rule`, what is undecided counts as accepted: what the rule would have done.
+    """
     members = {row["seed_id"]: row for row in seeds.of_run(cursor, run_id)}
     run = fetch_one(cursor, "SELECT config->'generator'->>'kind' AS kind FROM run WHERE run_id = ?", [run_id])
-    active = {ident for ident, row in members.items() if row["status"] == "active"}
+    active = {ident: None for ident, row in members.items() if row["status"] == "active"}
     for one in decisions.of_run(cursor, run_id):
-        accepted = one["decision"] == "accept"
-        ident = one["subject_id"] if one["kind"] == "evict" else f"m-{one['subject_id']}"
+        accepted = one["decision"] == "accept" or (rule and one["decision"] is None)
+        ident = one["subject_id"] if one["kind"] == "evict" else decisions.promoted_id(one["subject_id"])
         member = members.get(ident)
         if one["kind"] == "promote" and run and run["kind"] != "stream":
             evicted = member is not None and member["status"] == "left" and member["evicted_by"] is not None
-            active = active - {ident} if not accepted or evicted else active | {ident}
+            if accepted and not evicted:
+                active[ident] = None
+            else:
+                active.pop(ident, None)
         elif one["kind"] == "evict" and accepted:
-            active -= {ident}
+            active.pop(ident, None)
         elif one["kind"] == "evict" and member and member["evicted_by"] == one["proposal_id"]:
-            active |= {ident}
-    return len(active)
+            active[ident] = None
+    return list(active)
 
 
-def library(cursor: Cursor, search: str, limit: int) -> list[dict[str, Any]]:
-    """Accepted seeds of the library whose texts hold `search` (any case), oldest first, at most `limit`."""
+def library(cursor: Cursor, search: str, limit: int, member: bool = True) -> list[dict[str, Any]]:
+    """Seeds of the library whose texts hold `search` (any case), oldest first, at most `limit`.
+
+    Those that are not `member` are the ones that people took out of it.
+    """
+    out = "list_contains((SELECT list(subject) FROM decision WHERE starts_with(subject, 'seed:')), 'seed:' || seed_id)"
     return fetch(
         cursor,
-        "SELECT seed_id, instruction, input, output, is_classification, origin, added FROM seed WHERE in_library "
+        "SELECT seed_id, instruction, input, output, is_classification, origin, added FROM seed "  # noqa: S608
+        f"WHERE {'in_library' if member else f'NOT in_library AND {out}'} "
         "AND contains(lower(instruction || ' ' || input || ' ' || output), lower(?)) ORDER BY added, seed_id LIMIT ?",
         [search, limit],
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import SequenceMatcher
 from typing import Any
 
 import streamlit as st
 
 from pages.ui import cards, focus, words
 from pages.ui.tables import number, table, text
+from sedi_engine.curation.differing import differing
 from sedi_engine.desk import Desk
 from sedi_engine.neighbours import neighbours
 from sedi_engine.rendering import rendered, said
@@ -162,17 +162,8 @@ def _near(
 
 def difference(before: str, after: str) -> str:
     """Both texts as one, token by token: [-only before-] and {+only after+}."""
-    old, new = before.split(), after.split()
-    parts = []
-    for how, a, b, c, d in SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes():
-        if how == "equal":
-            parts.append(" ".join(old[a:b]))
-            continue
-        if a < b:
-            parts.append(f"[-{' '.join(old[a:b])}-]")
-        if c < d:
-            parts.append(f"{{+{' '.join(new[c:d])}+}}")
-    return " ".join(parts)
+    marks = {"same": "{}", "gone": "[-{}-]", "added": "{{+{}+}}"}
+    return " ".join(marks[how].format(part) for how, part in differing(before, after))
 
 
 def _cut(whole: str) -> str:

@@ -78,7 +78,7 @@ def test_the_size_foretold_is_the_size_that_comes(service: Service, choice: tupl
         if kind and row["rank"] % 2:
             service.store.write(decisions.decide_proposal, row["proposal_id"], kind, "someone")
     for _again in range(2):
-        foretold = service.store.read(views.seeds_after, "r1")
+        foretold = len(service.store.read(views.seeds_after, "r1"))
         service.store.write(decisions.apply, "r1", 2, True)
         active = [row for row in service.store.read(library.of_run, "r1") if row["status"] == "active"]
         assert foretold == len(active)

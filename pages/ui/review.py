@@ -1,0 +1,247 @@
+"""Review: the queues, what narrows and orders them, and the block that takes the keys."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import streamlit as st
+
+from pages.ui import cards, review_block, review_items, words
+from sedi_engine.curation import surroundings
+from sedi_engine.curation.settings import Curation
+from sedi_engine.desk import Desk
+from store import blind, neighbourhood, review, runs, seeds
+from store.review import Wanted
+
+KEY = "seeds_block"
+AHEAD, HELD, REFILL = 80, 20, 25
+TAKEN_KEPT, SAID_KEPT = 400, 4
+QUEUES = {
+    "proposals": "Proposals",
+    "new": "New",
+    "near": "Near the threshold",
+    "flagged": "Flagged",
+    "unsafe": "Unsafe or personal",
+    "disputed": "Disputed",
+    "all": "All",
+    "library": "Library",
+}
+EMPTY = {
+    "proposals": "No proposal waits. They come at the end of each window.",
+    "flagged": "Nothing is flagged.",
+    "disputed": "No two people disagree.",
+    "library": "Every seed of the library has been looked at.",
+}
+MEASURES = {
+    "judged": "order of judgement",
+    "max_rouge_l": "max ROUGE-L",
+    "loss": "own loss",
+    "credit": "credit of its seeds",
+    "novelty": "novelty (1 − cosine to the nearest seed)",
+}
+ORIGINS = ("machine", "stream", "edit")
+
+
+def choose(desk: Desk, run_id: str, settings: Curation) -> Wanted:
+    """The queue and what narrows it, from the widgets above the block; the first that is not empty at the start."""
+    counts = desk.store.read(review.counts, _wanted(desk, run_id, settings, "all"))
+    if "seeds_queue" not in st.session_state and "seeds_queue" not in st.query_params:
+        st.session_state["seeds_queue"] = next((name for name in QUEUES if counts[name]), "all")
+    queue = st.segmented_control(
+        "Queue", list(QUEUES), format_func=lambda name: f"{QUEUES[name]} ({counts[name]:,})", key="seeds_queue",
+        required=True, bind="query-params", label_visibility="collapsed",
+    )  # fmt: skip
+    wanted = _wanted(desk, run_id, settings, queue or "all")
+    if queue not in review.OF_CANDIDATES:
+        return wanted
+    return _narrowed(desk, run_id, wanted)
+
+
+def _wanted(desk: Desk, run_id: str, settings: Curation, queue: str) -> Wanted:
+    lapsed = runs.now() - timedelta(minutes=settings.lease_minutes)
+    return Wanted(run_id=run_id, queue=queue, me=desk.person.name, lapsed=lapsed, overlap=settings.overlap,
+                  near=settings.near)  # fmt: skip
+
+
+def _narrowed(desk: Desk, run_id: str, wanted: Wanted) -> Wanted:
+    with st.popover("Filter and order", icon=":material/tune:", key="seeds_filter"):
+        measure = st.selectbox("Order by", list(MEASURES), format_func=MEASURES.get, key="seeds_order",
+                               bind="query-params")  # fmt: skip
+        descending = st.toggle("Largest or newest first", key="seeds_descending", bind="query-params")
+        low = high = None
+        if measure != "judged":
+            left, right = st.columns(2)
+            low = left.number_input("At least", value=None, format="%.3f", key="seeds_low")
+            high = right.number_input("At most", value=None, format="%.3f", key="seeds_high")
+        windows = (desk.store.read(runs.get, run_id) or {}).get("iteration", 0)
+        iterations = st.multiselect("Windows", list(range(1, windows + 2)), key="seeds_iterations")
+        origins = st.multiselect("Origin", ORIGINS, key="seeds_origins")
+        people = [row["by"] for row in desk.store.read(review.people)]
+        by = st.selectbox("Decided by", people, index=None, key="seeds_by", placeholder="anybody")
+        search = st.text_input("Words of the task", key="seeds_words", max_chars=200)
+    return wanted.model_copy(
+        update={"measure": measure, "descending": descending, "low": low, "high": high, "origins": tuple(origins),
+                "iterations": tuple(iterations), "decided_by": by or "", "search": search.strip()}
+    )  # fmt: skip
+
+
+def novelty(desk: Desk, wanted: Wanted) -> Any:
+    """Novelty of every task of the run, where it is the measure."""
+    if wanted.measure != "novelty":
+        return None
+    active = [row["seed_id"] for row in desk.store.read(seeds.of_run, wanted.run_id) if row["status"] == "active"]
+    return review_items.around(desk.store, wanted.run_id).novelty(active)
+
+
+class Session:
+    """What one tab's review remembers: items fetched ahead and built, presses taken, what to tell."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self.wanted = wanted
+        self.rows: list[dict[str, Any]] = []
+        self.front: list[str] = []
+        self.built: dict[str, dict[str, Any]] = {}
+        self.taken: list[str] = []
+        self.said: list[str] = []
+        self.refused: dict[str, tuple[str, str, str]] = {}
+        self.left: int | None = None
+        self.exhausted = False
+
+
+def session(wanted: Wanted) -> Session:
+    """The session's own; begun anew where the queue or what narrows it changed."""
+    known: Session | None = st.session_state.get("seeds_session")
+    same = {"lapsed": wanted.lapsed}
+    if known is None or known.wanted.model_copy(update=same) != wanted:
+        fresh = Session(wanted)
+        if known:
+            fresh.taken = known.taken
+        st.session_state["seeds_session"] = known = fresh
+    known.wanted = wanted
+    return known
+
+
+def show(desk: Desk, wanted: Wanted, settings: Curation) -> None:
+    """The block over a queue: it takes what was pressed, and holds the next items."""
+    held = session(wanted)
+    _fill(desk, held)
+    shown = _shown(desk, held)
+    data = {
+        "storage": f"{desk.store.folder.name}:{wanted.run_id}:{desk.person.name}",
+        "queue": wanted.queue,
+        "items": shown,
+        "taken": held.taken,
+        "said": held.said[-SAID_KEPT:],
+        "refused": held.refused,
+        "left": held.left,
+        "reasons": [one.model_dump() for one in settings.reason_codes],
+        "guidelines": settings.guidelines,
+        "readonly": not desk.person.may("annotator"),
+        "empty": EMPTY.get(wanted.queue, "Nothing is left in this queue."),
+        "map": _background(desk, wanted.run_id),
+    }
+    review_block.draw(KEY, data, lambda: _heard(desk, wanted.run_id))
+
+
+def _background(desk: Desk, run_id: str) -> dict[str, list[float]]:
+    return _sample(desk.store, str(desk.store.folder), run_id, desk.store.read(neighbourhood.mark, run_id))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _sample(_store: Any, folder: str, run_id: str, mark: tuple[Any, ...]) -> dict[str, list[float]]:
+    rows = surroundings.background(_store, run_id)
+    return {side: [round(row[side], 3) for row in rows] for side in ("x", "y")}
+
+
+def _heard(desk: Desk, run_id: str) -> None:
+    """Take in what the block sent; what it became decides what is shown next."""
+    held: Session | None = st.session_state.get("seeds_session")
+    sent = review_block.presses(KEY)
+    known = set(held.taken) if held else set()
+    fresh = [press for press in sent if press.press not in known]
+    if held is None or not fresh:
+        return
+    outcome = cards.attempt(desk.review.take, run_id, fresh)
+    if outcome is None:
+        return
+    gone = set()
+    for press, heard in zip(fresh, outcome, strict=True):
+        if heard.said:
+            held.said.append(heard.said)
+        if press.key == "undo" and heard.decision_id is not None:
+            held.front = [heard.subject, *(one for one in held.front if one != heard.subject)]
+            held.left = None if held.left is None else held.left + 1
+            gone.discard(heard.subject)
+            continue
+        if press.key == "edit" and heard.decision_id is None and heard.said:
+            held.refused[press.subject] = press.text or ("", "", "")
+            continue
+        held.front = [one for one in held.front if one != press.subject]
+        gone.add(press.subject)
+        held.left = None if held.left is None else max(0, held.left - 1)
+    held.rows = [row for row in held.rows if row["subject"] not in gone]
+    for press in fresh:
+        held.built.pop(press.subject, None)
+    held.taken = [*held.taken, *(press.press for press in fresh)][-TAKEN_KEPT:]
+
+
+def _fill(desk: Desk, held: Session) -> None:
+    """Fetch ahead where few are left."""
+    if len(held.rows) >= REFILL or (held.exhausted and held.rows):
+        return
+    wanted = held.wanted
+    if wanted.queue == "blind":
+        held.rows = desk.store.read(blind.items, wanted.test_id, wanted.me, AHEAD)
+    else:
+        held.rows = desk.store.read(review.items, wanted, AHEAD, novelty(desk, wanted))
+        held.left = desk.store.read(review.counts, wanted)[wanted.queue] if _plain(wanted) else None
+    held.exhausted = len(held.rows) < AHEAD
+
+
+def _plain(wanted: Wanted) -> bool:
+    """Whether nothing narrows the queue, so that its count is what is left."""
+    return not (wanted.search or wanted.iterations or wanted.origins or wanted.decided_by or wanted.low is not None
+                or wanted.high is not None)  # fmt: skip
+
+
+def _shown(desk: Desk, held: Session) -> list[dict[str, Any]]:
+    """The items before this person, built; those that others got in the meantime are left out."""
+    wanted = held.wanted
+    front = desk.store.read(review.again, wanted, held.front) if held.front and wanted.queue != "blind" else []
+    first = {row["subject"] for row in front}
+    rows = [*front, *(row for row in held.rows if row["subject"] not in first)][: HELD * 2]
+    if desk.person.may("annotator"):
+        mine = set(desk.review.hold(wanted, [row["subject"] for row in rows[:HELD]]))
+        lost = {row["subject"] for row in rows[:HELD]} - mine
+        held.rows = [row for row in held.rows if row["subject"] not in lost]
+        rows = [row for row in rows if row["subject"] not in lost]
+    rows = rows[:HELD]
+    missing = [row for row in rows if row["subject"] not in held.built]
+    if missing:
+        held.built |= review_items.built(desk.store, wanted.run_id, wanted.queue, missing)
+    kept = {row["subject"] for row in held.rows} | first
+    held.built = {subject: item for subject, item in held.built.items() if subject in kept}
+    return [held.built[row["subject"]] for row in rows]
+
+
+def colleagues(desk: Desk) -> None:
+    """What others decided since on what this person had decided: both are kept, and both are told."""
+    from store import curation, decisions
+
+    key = "seeds_heard_to"
+    if key not in st.session_state:
+        st.session_state[key] = desk.store.read(decisions.last_number)
+    for row in desk.store.read(curation.later_words, desk.person.name, st.session_state[key])[-3:]:
+        was, now = curation.WORDS[row["mine"]], curation.WORDS[row["kind"]]
+        cards.card(
+            f"{row['by']} {now} {row['subject']} at {row['at']:%H:%M:%S} UTC, which you had {was}. "
+            "Both are kept, the later stands.",
+            "Look at it in the queue Disputed.", "orange", "A colleague decided otherwise" if was != now else
+            "A colleague decided the same", key=f"seeds_collision_{row['decision_id']}",
+        )  # fmt: skip
+
+
+def count_words(number: int) -> str:
+    """How many items, in words."""
+    return f"{words.count(number)} item{'s' * (number != 1)}"

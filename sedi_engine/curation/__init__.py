@@ -1,0 +1,1 @@
+"""Curation: what people decide about tasks and seeds, and the evidence that they decide on."""

@@ -1,0 +1,103 @@
+"""What lies near a task, as a review needs it: which tasks have vectors, places, and what was decided of a few."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import duckdb
+
+from store.connection import fetch, fetch_one
+
+Cursor = duckdb.DuckDBPyConnection
+_OF_RUN = "(starts_with(e.subject, 'seed:') OR c.run_id = $run)"
+_EMBEDDED = f"FROM embedding e LEFT JOIN candidate c ON e.subject = 'candidate:' || c.candidate_id WHERE {_OF_RUN} "
+
+
+def mark(cursor: Cursor, run_id: str) -> tuple[Any, ...]:
+    """What changes whenever the run's vectors or the map do; decisions do not count."""
+    row = fetch_one(
+        cursor,
+        f"SELECT (SELECT count(*) {_EMBEDDED}) AS embedded, (SELECT max(version) FROM map_version) AS version",  # noqa: S608
+        {"run": run_id},
+    )
+    assert row is not None
+    return tuple(row.values())
+
+
+def embedded(cursor: Cursor, run_id: str) -> list[str]:
+    """Subjects of the seeds and of the run's candidates that have a vector."""
+    return [row["subject"] for row in fetch(cursor, f"SELECT e.subject {_EMBEDDED} ORDER BY 1", {"run": run_id})]
+
+
+def places(cursor: Cursor, subjects: Sequence[str]) -> list[dict[str, Any]]:
+    """subject, x, y on the newest map."""
+    return fetch(
+        cursor,
+        "SELECT subject, x, y FROM map_point WHERE version = (SELECT max(version) FROM map_version) "
+        "AND list_contains(?::VARCHAR[], subject)",
+        [list(subjects)],
+    )
+
+
+def sample(cursor: Cursor, run_id: str, most: int) -> list[dict[str, Any]]:
+    """x, y of a stable sample of the run's part of the newest map."""
+    return fetch(
+        cursor,
+        "SELECT x, y FROM map_point e LEFT JOIN candidate c ON e.subject = 'candidate:' || c.candidate_id "  # noqa: S608
+        f"WHERE version = (SELECT max(version) FROM map_version) AND {_OF_RUN} ORDER BY md5(subject) LIMIT $most",
+        {"run": run_id, "most": most},
+    )
+
+
+def known(cursor: Cursor, subjects: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Tasks by subject: instruction, verdict (null for a seed), and the decision that stands with who made it."""
+    rows = fetch(
+        cursor,
+        "WITH wanted AS (SELECT DISTINCT unnest($subjects::VARCHAR[]) AS subject) "
+        'SELECT w.subject, t.instruction, c.verdict, d.kind AS decision, d."by" FROM wanted w '
+        "JOIN task t ON t.subject = w.subject "
+        "LEFT JOIN candidate c ON w.subject = 'candidate:' || c.candidate_id "
+        "LEFT JOIN standing_decision d ON d.subject = w.subject",
+        {"subjects": list(subjects)},
+    )
+    return {row["subject"]: row for row in rows}
+
+
+def texts(cursor: Cursor, idents: Sequence[str]) -> dict[str, str]:
+    """Instructions of seeds and candidates by their ids."""
+    rows = fetch(
+        cursor,
+        "WITH wanted AS (SELECT DISTINCT unnest($ids::VARCHAR[]) AS ident) "
+        "SELECT ident, instruction FROM wanted JOIN candidate ON candidate_id = ident "
+        "UNION ALL SELECT ident, instruction FROM wanted JOIN seed ON seed_id = ident",
+        {"ids": list(idents)},
+    )
+    return {row["ident"]: row["instruction"] for row in rows}
+
+
+def prompts(cursor: Cursor, run_id: str, call_indices: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """The instruction calls of a run by index: model, prompt_version, demo_seed_ids, cost_usd."""
+    rows = fetch(
+        cursor,
+        "SELECT call_index, arg_max(model, attempt) AS model, arg_max(prompt_version, attempt) AS prompt_version, "
+        "arg_max(demo_seed_ids, attempt) AS demo_seed_ids, sum(cost_usd) AS cost_usd FROM call "
+        "WHERE run_id = $run AND stage <> 'output' AND list_contains($calls::INTEGER[], call_index) "
+        "GROUP BY call_index",
+        {"run": run_id, "calls": list(call_indices)},
+    )
+    return {row["call_index"]: row for row in rows}
+
+
+def history(cursor: Cursor, subjects: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Every decision on each of these, oldest first: kind, by, at, reason."""
+    rows = fetch(
+        cursor,
+        'SELECT subject, kind, "by", "at", reason FROM decision WHERE list_contains(?::VARCHAR[], subject) '
+        "AND kind <> 'skip' ORDER BY decision_id",
+        [list(subjects)],
+    )
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row.pop("subject"), []).append(row)
+    return found
