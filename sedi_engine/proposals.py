@@ -34,7 +34,7 @@ def of_window(
     lineage = config.generator.kind != "stream"
     settings = config.feedback
     found = propose(
-        [_trained(step, batch, members, lineage) for step, batch in zip(steps, batches, strict=True)],
+        [trained(step, batch, members, lineage) for step, batch in zip(steps, batches, strict=True)],
         [
             ActiveSeed(one.seed.seed_id, one.seed.instruction, one.seed.origin, one.added_iteration)
             for one in snapshot.active
@@ -58,7 +58,8 @@ def _by_step(steps: Sequence[Step]) -> dict[int, float]:
     return {step.step: value for step, value in zip(steps, detrend([one.grad_norm for one in steps]), strict=True)}
 
 
-def _trained(step: Step, batch: Batch, members: Mapping[str, Queued], lineage: bool) -> TrainedStep:
+def trained(step: Step, batch: Batch, members: Mapping[str, Queued], lineage: bool) -> TrainedStep:
+    """A step with its batch, in the words of feedback; without `lineage` nobody knows which call made what."""
     clusters = dict(zip(batch.members, batch.clusters, strict=True))
     examples = tuple(
         TrainedExample(

@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from pages.ui.charts import BLUE, GREY, dress, whole
+from sedi_engine.curation.intervals import Share
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -32,3 +33,30 @@ def credit(rows: Rows, seed_id: str) -> Figure:
     figure.update_xaxes(title_text="window", **whole(len(rows)))
     figure.update_yaxes(title_text="credit, shrunken mean z")
     return dress(figure, 260)
+
+
+def acceptance(names: Sequence[str], shares: Sequence[Share]) -> Figure:
+    """The share accepted under each name with its 95 % interval; one of nothing is left out."""
+    from plotly.graph_objects import Figure
+
+    told = [(name, one) for name, one in zip(names, shares, strict=True) if one.of]
+    figure = Figure()
+    figure.add_scatter(
+        x=[one.value for _, one in told],
+        y=[escape(name) for name, _ in told],
+        error_x={
+            "type": "data",
+            "array": [one.high - one.value for _, one in told],
+            "arrayminus": [one.value - one.low for _, one in told],
+            "thickness": 2,
+            "width": 8,
+        },
+        customdata=[(one.hits, one.of, one.low, one.high) for _, one in told],
+        mode="markers",
+        marker={"size": 11, "color": BLUE},
+        hovertemplate="%{customdata[0]} of %{customdata[1]}: %{x:.0%} (%{customdata[2]:.0%} to %{customdata[3]:.0%})"
+        "<extra></extra>",
+    )
+    figure.update_xaxes(title_text="accepted, with the 95 % interval", range=[-0.02, 1.02], tickformat=".0%")
+    figure.update_yaxes(autorange="reversed")
+    return dress(figure, 100 + 50 * len(told)).update_layout(hovermode="closest", showlegend=False)
