@@ -5,11 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui import (
-    agreement,
-    annotators,
     blind,
     bulk,
-    filter_quality,
     guidelines,
     library,
     proposing,
@@ -28,7 +25,6 @@ PARTS = {
     "ledger": "Seed ledger",
     "library": "Library",
     "blind": "Blind test",
-    "people": "People",
 }
 
 
@@ -53,20 +49,24 @@ def proposals_part(run_id: str) -> None:
     st.fragment(draw, run_every=3 * shell.POLL_S if alive else None)(alive)
 
 
-def people_part(run_id: str) -> None:
-    """Who decided how much, how far they agree, and how far the filter agrees with them."""
-    annotators.show(service, run_id)
-    agreement.show(service, run_id)
-    filter_quality.show(service, run_id)
+def library_part(run_id: str) -> None:
+    """What runs start from, and what this one made of it."""
+    library.show(service)
+    seed_ledger.library(service, run_id)
+
+
+def blind_part(run_id: str) -> None:
+    """The test, and its items one at a time."""
+    blind.show(service, run_id, service.review.make_blind_test if service.person.may("researcher") else None)
+    review.blind_items(service, run_id, curation_settings.load(service.store.folder))
 
 
 DRAWN = {
     "review": review_part,
     "proposals": proposals_part,
     "ledger": lambda run_id: seed_ledger.show(service, run_id),
-    "library": lambda run_id: library.show(service),
-    "blind": lambda run_id: blind.show(service, run_id),
-    "people": people_part,
+    "library": library_part,
+    "blind": blind_part,
 }
 
 

@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 from sedi_engine import keys, paths, spec
 from sedi_engine.access import Person, needs
 from sedi_engine.config import RunConfig
+from sedi_engine.curation import blind, taking
 from sedi_engine.curation import settings as curation_settings
-from sedi_engine.curation import taking
 from sedi_engine.curation.settings import Curation
 from sedi_engine.errors import ConfigError
 from sedi_engine.estimate import Estimate
@@ -136,6 +136,11 @@ class Review(Part):
     def swap(self, proposal_id: str, subject_id: str) -> str:
         """Reject a proposal and accept another candidate, or seed, in its place; the new proposal's id."""
         return self._service.store.write(curation.swap, proposal_id, subject_id, self.person.name)
+
+    @needs("researcher", "making a blind test")
+    def make_blind_test(self, run_id: str, per_rule: int, random_seed: int) -> str:
+        """Draw a blind promotion test from the finished windows of a run; its id."""
+        return blind.make(self._service.store, run_id, per_rule, random_seed, self.person.name)
 
     @needs("researcher", "changing how this store is curated")
     def save_settings(self, settings: Curation) -> None:

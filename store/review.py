@@ -75,9 +75,11 @@ CANDIDATES = """
 """
 PROPOSALS = """
 (SELECT 'proposal:' || p.proposal_id AS subject, p.*, t.instruction, t.input, t.output, d.kind AS decision,
-        d."by" AS decided_by, coalesce(d.decision_id, 0) AS seen
+        d."by" AS decided_by, coalesce(d.decision_id, 0) AS seen, c.call_index, c.max_rouge_l, c.nearest_id,
+        c.nearest_source
  FROM proposal p JOIN task t
  ON t.subject = CASE p.kind WHEN 'evict' THEN 'seed:' ELSE 'candidate:' END || p.subject_id
+ LEFT JOIN candidate c ON p.kind = 'promote' AND c.candidate_id = p.subject_id
  LEFT JOIN standing_decision d ON d.subject = 'proposal:' || p.proposal_id
  WHERE p.run_id = $run AND p.iteration = (SELECT iteration FROM run WHERE run_id = $run)) item
 """

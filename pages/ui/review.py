@@ -15,7 +15,7 @@ from store import blind, neighbourhood, review, runs, seeds
 from store.review import Wanted
 
 KEY = "seeds_block"
-AHEAD, HELD, REFILL = 80, 20, 25
+AHEAD, HELD, REFILL = 120, 40, 50
 TAKEN_KEPT, SAID_KEPT = 400, 4
 QUEUES = {
     "proposals": "Proposals",
@@ -46,16 +46,22 @@ ORIGINS = ("machine", "stream", "edit")
 def choose(desk: Desk, run_id: str, settings: Curation) -> Wanted:
     """The queue and what narrows it, from the widgets above the block; the first that is not empty at the start."""
     counts = desk.store.read(review.counts, _wanted(desk, run_id, settings, "all"))
-    if "seeds_queue" not in st.session_state and "seeds_queue" not in st.query_params:
-        st.session_state["seeds_queue"] = next((name for name in QUEUES if counts[name]), "all")
+    asked = st.query_params.get("queue")
+    first = next((name for name in QUEUES if counts[name]), "all")
+    st.session_state["seeds_queue"] = asked if asked in QUEUES else first
+    # The labels carry counts, so that the address is kept here: a bound widget would write its label there.
     queue = st.segmented_control(
         "Queue", list(QUEUES), format_func=lambda name: f"{QUEUES[name]} ({counts[name]:,})", key="seeds_queue",
-        required=True, bind="query-params", label_visibility="collapsed",
+        required=True, label_visibility="collapsed", on_change=_chose,
     )  # fmt: skip
     wanted = _wanted(desk, run_id, settings, queue or "all")
     if queue not in review.OF_CANDIDATES:
         return wanted
     return _narrowed(desk, run_id, wanted)
+
+
+def _chose() -> None:
+    st.query_params["queue"] = st.session_state["seeds_queue"]
 
 
 def _wanted(desk: Desk, run_id: str, settings: Curation, queue: str) -> Wanted:
@@ -223,6 +229,16 @@ def _shown(desk: Desk, held: Session) -> list[dict[str, Any]]:
     kept = {row["subject"] for row in held.rows} | first
     held.built = {subject: item for subject, item in held.built.items() if subject in kept}
     return [held.built[row["subject"]] for row in rows]
+
+
+def blind_items(desk: Desk, run_id: str, settings: Curation) -> None:
+    """The items of the test that is chosen above, else of the newest, one at a time and without their rules."""
+    tests = desk.store.read(blind.of_run, run_id)
+    if not tests:
+        return
+    wanted = _wanted(desk, run_id, settings, "blind")
+    chosen = st.session_state.get("seeds_blind_test") or tests[0]["test_id"]
+    st.fragment(show)(desk, wanted.model_copy(update={"test_id": chosen}), settings)
 
 
 def colleagues(desk: Desk) -> None:

@@ -58,7 +58,7 @@ class Curation(BaseModel):
         0.05, ge=0, le=0.5, description="Drops whose max ROUGE-L is at most this above the threshold get a second look."
     )
     lease_minutes: float = Field(
-        15, gt=0, le=1440, description="How long an item stays before one person while nothing is heard of them."
+        15.0, gt=0, le=1440, description="How long an item stays before one person while nothing is heard of them."
     )
 
     @property
