@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import cards, connection, controls, forms, presets, shell, watch
+from pages.ui import cards, command, connection, controls, forms, presets, shell, watch
 from pages.ui.choices import choices
 from pages.ui.draft import Draft
 from pages.ui.estimate import show_estimate
@@ -61,7 +61,9 @@ def _estimate(config: RunConfig) -> None:
 
 def start(config: RunConfig) -> None:
     """The button, and the run that it makes."""
-    if st.button("Start the run", type="primary", icon=":material/play_arrow:", key=f"{PAGE}_start"):
+    if command.button(
+        service.runs.start, "Start the run", type="primary", icon=":material/play_arrow:", key=f"{PAGE}_start"
+    ):
         if run_id := cards.attempt(service.runs.start, config):
             shell.show_run(run_id)
         st.rerun()

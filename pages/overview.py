@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import cards, loop, present, shell, words
+from pages.ui import cards, command, loop, present, shell, words
 from pages.ui.curves import pool_charts
 from sedi_engine.config import RunConfig
 from sedi_engine.exports.recording import OURS
@@ -34,9 +34,17 @@ def first_visit() -> None:
     st.markdown(INTRO, width=960)
     st.html(loop.picture(loop.EMPTY))
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        if st.button("Start the demo run", type="primary", icon=":material/play_arrow:", key="overview_start_demo"):
+        if command.button(
+            service.runs.start,
+            "Start the demo run",
+            type="primary",
+            icon=":material/play_arrow:",
+            key="overview_start_demo",
+        ):
             start_demo()
-        if OURS.is_file() and st.button("Open a recorded run", icon=":material/movie:", key="overview_open_recording"):
+        if OURS.is_file() and command.button(
+            service.runs.play, "Open a recorded run", icon=":material/movie:", key="overview_open_recording"
+        ):
             if run_id := cards.attempt(service.runs.play, OURS, OURS.name):
                 shell.show_run(run_id)
             st.rerun()
@@ -50,7 +58,9 @@ def another_demo() -> None:
     if present.wanted():
         return
     st.button("Present", icon=":material/slideshow:", key="overview_present", on_click=_present)
-    if st.button("Start another demo", icon=":material/play_arrow:", key="overview_start_demo"):
+    if command.button(
+        service.runs.start, "Start another demo", icon=":material/play_arrow:", key="overview_start_demo"
+    ):
         start_demo()
 
 
@@ -134,7 +144,7 @@ def _map(run_id: str) -> None:
         st.caption("It is made when Diversity map is first opened.")
 
 
-service = shell.open_service()
+service = shell.open_service(tells_story=True)
 chosen = shell.choose_run(service, PAGE, "SeDi Studio", another_demo)
 if chosen is None:
     first_visit()

@@ -21,6 +21,7 @@ import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from sedi_engine.config import GeneratorConfig
@@ -109,17 +110,28 @@ def _listed() -> dict[str, str]:
     return {name: to for name, _, to in split}
 
 
-def _secrets() -> dict[str, Allowed]:
-    found: dict[str, Allowed] = {}
+def tables(name: str) -> list[tuple[Path, Any]]:
+    """A table of the server's secrets, from each file that has it, the one that wins last. Raises ConfigError."""
+    found = []
     for path in (Path.home() / ".streamlit" / "secrets.toml", ROOT / ".streamlit" / "secrets.toml"):
         try:
-            tables = tomllib.loads(path.read_text(encoding="utf-8")).get("keys", {})
-        except OSError:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
             continue
+        except OSError as error:
+            raise ConfigError(f"{path} cannot be read: {error.strerror or error}.", "Make it readable.") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError):
             # the parser's own words may quote a line, and with it a key
             raise ConfigError(f"{path} is no TOML in UTF-8.", "Correct it and start the server again.") from None
-        for name, table in tables.items():
+        if name in content:
+            found.append((path, content[name]))
+    return found
+
+
+def _secrets() -> dict[str, Allowed]:
+    found: dict[str, Allowed] = {}
+    for path, names in tables("keys"):
+        for name, table in names.items():
             to = origin(str(table.get("origin", ""))) if isinstance(table, dict) else ""
             if not to or not isinstance(table.get("key"), str):
                 raise ConfigError(f"{path}: [keys.{name}] needs origin and key, both texts.", "Correct it.")

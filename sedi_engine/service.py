@@ -13,6 +13,7 @@ from sedi_engine.exports.job import Exporter
 from sedi_engine.generator.templates import Templates
 from sedi_engine.imports.job import Imports
 from sedi_engine.jobs import Manager
+from sedi_engine.logins import Logins
 from sedi_engine.mapping.job import Maps
 from sedi_engine.owner import Owner
 from sedi_engine.probe import Prober
@@ -31,6 +32,7 @@ class Service:
             self.imports = Imports(self.store)
             self.exporter = Exporter(self.store)
             self.maps = Maps(self.store)
+            self.logins = Logins(folder)
             self.owner = Owner(self)
         except BaseException:
             self.store.close()

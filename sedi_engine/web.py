@@ -7,6 +7,7 @@ can fetch or send anything. Streamlit's own code needs the two `unsafe` script s
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,11 +15,12 @@ from typing import Any
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sedi_engine import service
+from sedi_engine.logins import COOKIE, LONGEST_S
 from store.errors import StudioError
 
 POLICY = {
@@ -41,6 +43,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+TICKET_HEADER = "Sedi-Ticket"
 
 
 class SecurityHeaders:
@@ -86,5 +89,28 @@ def _why_not_ready() -> StudioError | None:
     return None
 
 
+async def login(request: Request) -> Response:
+    """Change a ticket for the cookie of a login, or for having it taken away; 403 for any that is not good."""
+    # a header of ours: another site's page cannot send it
+    token = await asyncio.to_thread(_take, request.headers.get(TICKET_HEADER, ""))
+    answer = Response(status_code=403 if token is None else 204)
+    if token is not None:
+        answer.set_cookie(
+            COOKIE,
+            token,
+            max_age=LONGEST_S if token else 0,
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+        )
+    return answer
+
+
+def _take(ticket: str) -> str | None:
+    with contextlib.suppress(StudioError):
+        return service.current().logins.take(ticket)
+    return None
+
+
 middleware = [Middleware(SecurityHeaders)]
-routes = [Route("/readyz", ready)]
+routes = [Route("/readyz", ready), Route("/login", login, methods=["POST"])]

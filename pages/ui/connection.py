@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import pending, words
+from pages.ui import command, pending, words
 from pages.ui.tables import table, text
 from sedi_engine.config import RunConfig
 from sedi_engine.desk import Desk
@@ -26,7 +26,13 @@ def show(service: Desk, config: RunConfig) -> None:
     asked = config.generator.model_dump()
     busy = pending.busy(KEY)
     with st.container(horizontal=True, vertical_alignment="center", key="generate_connection"):
-        if st.button("Test connection", icon=":material/cable:", key="generate_test_connection", disabled=busy):
+        if command.button(
+            service.prompts.examine,
+            "Test connection",
+            icon=":material/cable:",
+            key="generate_test_connection",
+            disabled=busy,
+        ):
             st.session_state[ASKED] = asked
             pending.begin(KEY, service.prompts.examine, config)
             st.rerun()

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cards
+from pages.ui import cards, command
 from pages.ui.focus import Corners
 from sedi_engine.desk import Desk
 from sedi_engine.holes import demonstrations, holes
@@ -97,6 +97,13 @@ def show(service: Desk, run_id: str, regions: list[Region]) -> None:
                     f"One iteration more whose prompts show only {len(region.demo_ids)} tasks of this region. It costs "
                     "what an iteration costs, is marked as aimed, and is left out of replays."
                 )
-                if st.button("Generate here", icon=":material/add_location:", key=key, help=help_, disabled=streamed):
+                if command.button(
+                    service.runs.generate_here,
+                    "Generate here",
+                    icon=":material/add_location:",
+                    key=key,
+                    help=help_,
+                    disabled=streamed,
+                ):
                     cards.attempt(service.runs.generate_here, run_id, region.demo_ids)
                     st.rerun()

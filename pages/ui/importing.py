@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 import streamlit as st
 
-from pages.ui import cards, shell, words
+from pages.ui import cards, command, shell, words
 from pages.ui.tables import number, table, text
 from sedi_engine.desk import Desk
 from sedi_engine.imports.formats import PARTS, guess_columns
@@ -63,9 +63,11 @@ def show(service: Desk, _run_id: str | None) -> None:
         if file:
             with right:
                 mapping = _look(file, form)
-            if mapping is not None and left.button(
-                "Import", type="primary", icon=":material/upload:", key="runs_import_start"
-            ):
+            with left:
+                wanted = mapping is not None and command.button(
+                    service.imports.start, "Import", type="primary", icon=":material/upload:", key="runs_import_start"
+                )
+            if wanted:
                 file.seek(0)
                 named = None if form in (RECOGNISED, "columns") else form
                 if import_id := cards.attempt(service.imports.start, file, file.name, target, named, mapping):
@@ -81,7 +83,7 @@ def show(service: Desk, _run_id: str | None) -> None:
 def _recording(service: Desk) -> None:
     with st.expander("Open a recording", icon=":material/movie:", key="runs_play"):
         file = st.file_uploader("A run as Export writes it", type=["sedi"], key="runs_play_file")
-        if file and st.button("Open it", icon=":material/play_arrow:", key="runs_play_start"):
+        if file and command.button(service.runs.play, "Open it", icon=":material/play_arrow:", key="runs_play_start"):
             if run_id := cards.attempt(service.runs.play, file, file.name):
                 shell.show_run(run_id)
             st.rerun()
@@ -160,12 +162,13 @@ def _row(service: Desk, row: Mapping[str, Any]) -> dict[str, Any]:
 def _actions(service: Desk, row: Mapping[str, Any]) -> None:
     ident, status = row["import_id"], row["status"]
     with st.container(horizontal=True):
-        if st.button("Stop", icon=":material/stop:", key="runs_import_cancel", disabled=status != "running"):
-            cards.attempt(service.imports.cancel, ident)
+        stop, resume = service.imports.cancel, service.imports.resume
+        if command.button(stop, "Stop", icon=":material/stop:", key="runs_import_cancel", disabled=status != "running"):
+            cards.attempt(stop, ident)
             st.rerun()
         again = status in ("interrupted", "failed", "cancelled")
-        if st.button("Start again", icon=":material/replay:", key="runs_import_again", disabled=not again):
-            cards.attempt(service.imports.resume, ident)
+        if command.button(resume, "Start again", icon=":material/replay:", key="runs_import_again", disabled=not again):
+            cards.attempt(resume, ident)
             st.rerun()
         if status == "running":
             st.caption(f"{words.count(row['read'])} read so far. It goes on while you work on other pages.")

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cards, charts, focus, mapping, shell, training_charts, words
+from pages.ui import cards, charts, command, focus, mapping, shell, training_charts, words
 from pages.ui.mapping import View
 from sedi_engine.desk import Desk
 from store import maps, training, views
@@ -135,7 +135,7 @@ def newer(service: Desk, run_id: str) -> None:
         if waiting := service.store.read(maps.waiting, run_id):
             with st.container(horizontal=True, vertical_alignment="center", key="map_newer"):
                 st.text(f"{waiting:,} newer tasks are not on the map yet.")
-                if st.button("Bring them in", icon=":material/add_location:", key="map_bring"):
+                if command.button(service.map.update, "Bring them in", icon=":material/add_location:", key="map_bring"):
                     cards.attempt(service.map.update, run_id)
                     st.rerun(scope="app")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import cards, words
+from pages.ui import cards, command, words
 from sedi_engine.desk import Desk, Map
 from sedi_engine.mapping.job import why_refit
 from store import map_view, maps
@@ -95,6 +95,6 @@ def about(service: Desk, run_id: str) -> None:
 def _refit(service: Desk, run_id: str, key: str) -> None:
     busy = service.map.progress.doing is not None
     help_ = "Starts from this layout and is aligned to it; says how far points moved."
-    if st.button("Fit it anew", icon=":material/refresh:", key=key, disabled=busy, help=help_):
+    if command.button(service.map.refit, "Fit it anew", icon=":material/refresh:", key=key, disabled=busy, help=help_):
         cards.attempt(service.map.refit, run_id)
         st.rerun()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui import cards, draft
+from pages.ui import cards, command, draft
 from pages.ui.draft import Draft
 from sedi_engine import presets, spec
 from sedi_engine.config import RunConfig
@@ -46,7 +46,8 @@ def keep(service: Desk, begun: Draft, config: RunConfig | None) -> None:
         name = st.text_input("Name", key="generate_preset_name", max_chars=40, placeholder="a–z, 0–9, - and _")
         about = st.text_input("What it is for", key="generate_preset_about", max_chars=presets.LONGEST_DESCRIPTION)
         with st.container(horizontal=True):
-            if st.button("Save", icon=":material/save:", key="generate_preset_save", disabled=not (config and name)):
+            save, remove, ready = service.settings.save_preset, service.settings.remove_preset, bool(config and name)
+            if command.button(save, "Save", icon=":material/save:", key="generate_preset_save", disabled=not ready):
                 _save(service, name, config, about)
             st.download_button(
                 "Download",
@@ -59,8 +60,10 @@ def keep(service: Desk, begun: Draft, config: RunConfig | None) -> None:
                 on_click="ignore",
             )
             saved = begun.preset in presets.saved(folder)
-            if st.button("Delete", icon=":material/delete:", key="generate_preset_delete", disabled=not saved):
-                cards.attempt(service.settings.remove_preset, begun.preset)
+            if command.button(
+                remove, "Delete", icon=":material/delete:", key="generate_preset_delete", disabled=not saved
+            ):
+                cards.attempt(remove, begun.preset)
                 st.rerun()
         st.file_uploader(
             "Settings as TOML", "toml", key=UPLOAD, on_change=_upload, args=(known(folder),), max_upload_size=1

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import cards, focus, words
+from pages.ui import cards, command, focus, words
 from pages.ui.tables import number, table, text
 from sedi_engine.curation.differing import differing
 from sedi_engine.desk import Desk
@@ -124,9 +124,11 @@ def _decide(service: Desk, found: Mapping[str, Any]) -> None:
     with st.container(horizontal=True, gap="small"):
         for kind in fitting(found):
             label, icon = DECISIONS[kind]
-            if st.button(label, icon=icon, key=f"map_{kind}"):
+            if command.button(service.decisions.of_candidates, label, icon=icon, key=f"map_{kind}"):
                 decide(service, [ident], kind)
-        if found["decision"] and st.button("Undo", icon=":material/undo:", key="map_undo"):
+        if found["decision"] and command.button(
+            service.decisions.of_candidates, "Undo", icon=":material/undo:", key="map_undo"
+        ):
             decide(service, [ident], "undo")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.ui import exporting, focus, record, words
+from pages.ui import command, exporting, focus, record, words
 from pages.ui.tables import number, text
 from sedi_engine.desk import Desk
 from sedi_engine.exports import FORMATS
@@ -65,7 +65,12 @@ def _act(service: Desk, idents: list[str], *, ticked: bool) -> None:
             "Do with them", BULK, format_func=LABELS.get, default="accept", required=True, key="map_bulk_kind"
         )
         which = "ticked" if ticked else "selected"
-        if st.button(f"{LABELS[kind]}: {len(idents):,} {which}", icon=":material/done_all:", key="map_bulk"):
+        if command.button(
+            service.decisions.of_candidates,
+            f"{LABELS[kind]}: {len(idents):,} {which}",
+            icon=":material/done_all:",
+            key="map_bulk",
+        ):
             record.decide(service, idents, kind)
         if len(idents) == 1 and st.button("Look at it", icon=":material/my_location:", key="map_look"):
             focus.show_item(f"candidate:{idents[0]}")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
 
-from pages.ui import cards, words
+from pages.ui import cards, login, present, words
 from sedi_engine import service
-from sedi_engine.access import Person
 from sedi_engine.desk import Desk
 from store import recordings, views
 from store.errors import StudioError
@@ -20,15 +18,19 @@ IDLE_POLL_S = 5.0
 TITLE, ENDED = "SeDi Studio", "ended_title"
 
 
-def open_service() -> Desk:
-    """The desk of whoever looks at the page; where it cannot be opened, a card says why and the page ends."""
+def open_service(*, tells_story: bool = False) -> Desk:
+    """The desk of whoever looks at the page; where it cannot be opened, a card says why and the page ends.
+
+    `tells_story` is for the page that can be the presentation.
+    """
     try:
-        return Desk(service.current(), Person(_own_name(), "researcher"))
+        opened = service.current()
     except StudioError as problem:
         st.title("SeDi Studio")
         cards.error(problem)
         st.button("Try again", key="shell_retry")
         st.stop()
+    return Desk(opened, login.person(opened.logins, tells_story=tells_story))
 
 
 def choose_run(store_service: Desk, page: str, title: str, beside: Callable[[], None] | None = None) -> str | None:
@@ -47,6 +49,8 @@ def choose_run(store_service: Desk, page: str, title: str, beside: Callable[[], 
             _picker(page, by_id, asked)
             if beside:
                 beside()
+        if not present.wanted():
+            login.badge(store_service.person, service.current().logins)
     shown = asked or (known[0]["run_id"] if known else None)
     if shown and store_service.store.read(recordings.is_recording, shown):
         with st.container(horizontal=True, vertical_alignment="center", key=f"{page}_recording"):
@@ -104,14 +108,6 @@ def notice_revival(store_service: Desk, run_id: str) -> None:
             st.rerun()
 
     st.fragment(look, run_every=IDLE_POLL_S)()
-
-
-def _own_name() -> str:
-    """Whose name goes under a decision made here."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "local user"
 
 
 def _picker(page: str, by_id: dict[str, dict[str, Any]], asked: str | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import cards, trial
+from pages.ui import cards, command, trial
 from sedi_engine import presets
 from sedi_engine.config import RunConfig
 from sedi_engine.desk import Desk
@@ -67,8 +67,9 @@ def _editor(service: Desk, config: RunConfig, stage: TemplateStage) -> tuple[str
     stem = name.rpartition(".v")[0]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         stem = st.text_input("Name", stem, key=f"runs_template_name_{name}", max_chars=48) or stem
-        if st.button("Save as next version", icon=":material/save:", key="runs_template_save"):
-            if saved := cards.attempt(service.settings.save_template, stem, text, stage):
+        save = service.settings.save_template
+        if command.button(save, "Save as next version", icon=":material/save:", key="runs_template_save"):
+            if saved := cards.attempt(save, stem, text, stage):
                 st.session_state["runs_template_saved"] = saved
                 st.session_state.pop(f"runs_template_{stage}", None)
             st.rerun()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import pending, words
+from pages.ui import command, pending, words
 from pages.ui.tables import table, text
 from sedi_engine.config import RunConfig
 from sedi_engine.desk import Desk
@@ -19,7 +19,7 @@ def offer(service: Desk, config: RunConfig, ask: Ask, label: str, key: str) -> N
     state, sent = f"{key}_future", f"{key}_sent"
     busy, wanted = pending.busy(state), (config.generator.model_dump(), ask.request.as_dict())
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button(label, icon=":material/send:", key=key, disabled=busy):
+        if command.button(service.prompts.trial, label, icon=":material/send:", key=key, disabled=busy):
             st.session_state[sent] = wanted
             pending.begin(state, service.prompts.trial, config, ask)
             st.rerun()
