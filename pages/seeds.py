@@ -57,7 +57,7 @@ def library_part(run_id: str) -> None:
 
 def blind_part(run_id: str) -> None:
     """The test, and its items one at a time."""
-    blind.show(service, run_id, service.review.make_blind_test if service.person.may("researcher") else None)
+    blind.show(service, run_id, service.runs.make_blind_test if service.person.may("researcher") else None)
     review.blind_items(service, run_id, curation_settings.load(service.store.folder))
 
 

@@ -86,6 +86,11 @@ class Runs(Part):
         """Put a recording into the store; the id of its run."""
         return recording.play(self._service.store, source, name, self.person.name)
 
+    @needs("researcher", "making a blind test")
+    def make_blind_test(self, run_id: str, per_rule: int, random_seed: int) -> str:
+        """Draw a blind promotion test from the finished windows of a run; its id."""
+        return blind.make(self._service.store, run_id, per_rule, random_seed, self.person.name)
+
 
 class Decisions(Part):
     """What a person decides about proposals and candidates."""
@@ -102,7 +107,7 @@ class Decisions(Part):
 
 
 class Review(Part):
-    """What an annotator does in the queues, and how a store is curated."""
+    """What an annotator does in the queues."""
 
     @needs("annotator", "deciding")
     def take(self, run_id: str, presses: Sequence[Press]) -> list[Heard]:
@@ -136,16 +141,6 @@ class Review(Part):
     def swap(self, proposal_id: str, subject_id: str) -> str:
         """Reject a proposal and accept another candidate, or seed, in its place; the new proposal's id."""
         return self._service.store.write(curation.swap, proposal_id, subject_id, self.person.name)
-
-    @needs("researcher", "making a blind test")
-    def make_blind_test(self, run_id: str, per_rule: int, random_seed: int) -> str:
-        """Draw a blind promotion test from the finished windows of a run; its id."""
-        return blind.make(self._service.store, run_id, per_rule, random_seed, self.person.name)
-
-    @needs("researcher", "changing how this store is curated")
-    def save_settings(self, settings: Curation) -> None:
-        """Keep guidelines, reason codes and overlap."""
-        curation_settings.save(self._service.store.folder, settings)
 
 
 class Prompts(Part):
@@ -244,7 +239,7 @@ class Map(Part):
 
 
 class Settings(Part):
-    """Presets and templates, kept under a name in the data folder."""
+    """Presets, templates, and how a store is curated: files of the data folder."""
 
     @needs("researcher", "saving a preset")
     def save_preset(self, name: str, config: RunConfig, description: str = "") -> Path:
@@ -260,6 +255,11 @@ class Settings(Part):
     def save_template(self, stem: str, text: str, stage: TemplateStage) -> str:
         """Write the next version of a template; its full name."""
         return Templates(self._service.store.folder).save(stem, text, stage)
+
+    @needs("researcher", "changing how this store is curated")
+    def save_curation(self, settings: Curation) -> None:
+        """Keep guidelines, reason codes and overlap."""
+        curation_settings.save(self._service.store.folder, settings)
 
 
 class Desk:

@@ -33,5 +33,5 @@ def show(desk: Desk, settings: Curation) -> None:
         if st.form_submit_button("Save", icon=":material/save:"):
             values = {"guidelines": text, "reason_codes": [row for row in codes if any(row.values())],
                       "overlap": overlap, "near": near, "lease_minutes": lease}  # fmt: skip
-            cards.attempt(lambda: desk.review.save_settings(curation_settings.of(values)))
+            cards.attempt(lambda: desk.settings.save_curation(curation_settings.of(values)))
             st.rerun()

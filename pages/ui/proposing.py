@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import cards, charts, mapping, review_items, scatter, words
+from pages.ui import cards, charts, command, mapping, review_items, scatter, words
 from pages.ui.tables import table
 from sedi_engine.desk import Desk
 from store import maps, neighbourhood, review, seeds, views
@@ -56,8 +56,9 @@ def go_on(desk: Desk, run_id: str, summary: dict[str, Any]) -> None:
         said = f"{undecided} undecided: going on now, they do nothing." if undecided else "All are decided."
         st.text(f"The run waits for these decisions. {said}")
         kind = "secondary" if undecided else "primary"
-        if st.button("Go on with the run", type=kind, icon=":material/play_arrow:", key=f"{PAGE}_resume",
-                     disabled=not desk.person.may("researcher")):  # fmt: skip
+        if command.button(
+            desk.runs.resume, "Go on with the run", type=kind, icon=":material/play_arrow:", key=f"{PAGE}_resume"
+        ):
             cards.attempt(desk.runs.resume, run_id)
             st.rerun()
 
@@ -91,19 +92,20 @@ def _proposal(desk: Desk, run_id: str, row: dict[str, Any]) -> None:
 
 def _decide(desk: Desk, run_id: str, row: dict[str, Any]) -> None:
     ident = row["proposal_id"]
-    reader = not desk.person.may("annotator")
+    give = desk.decisions.of_proposal
     if row["decision"] is not None:
         st.text(f"{row['decision']}ed by {row['by']}")
-        if st.button("Undo", icon=":material/undo:", key=f"{PAGE}_undo_{ident}", disabled=reader):
+        if command.button(give, "Undo", icon=":material/undo:", key=f"{PAGE}_undo_{ident}"):
             _write(desk, ident, "undo")
         return
     with st.container(horizontal=True, gap="small"):
-        if st.button("Accept", icon=":material/check:", key=f"{PAGE}_accept_{ident}", disabled=reader):
+        if command.button(give, "Accept", icon=":material/check:", key=f"{PAGE}_accept_{ident}"):
             _write(desk, ident, "accept")
-        if st.button("Reject", icon=":material/close:", key=f"{PAGE}_reject_{ident}", disabled=reader):
+        if command.button(give, "Reject", icon=":material/close:", key=f"{PAGE}_reject_{ident}"):
             _write(desk, ident, "reject")
-        with st.popover("Swap", icon=":material/swap_horiz:", key=f"{PAGE}_swap_{ident}", disabled=reader):
-            _swap(desk, run_id, row)
+        if desk.person.may("annotator"):
+            with st.popover("Swap", icon=":material/swap_horiz:", key=f"{PAGE}_swap_{ident}"):
+                _swap(desk, run_id, row)
 
 
 def _swap(desk: Desk, run_id: str, row: dict[str, Any]) -> None:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from sedi_engine.access import ROLES, Person
 from sedi_engine.config import RunConfig
+from sedi_engine.curation.settings import Curation
 from sedi_engine.desk import Desk, Part
 from sedi_engine.errors import AccessError
 from sedi_engine.exports.recording import OURS
 from sedi_engine.service import Service
 from store import decisions
 from store.connection import fetch
+from store.curation import Press
 from store.database import Cursor, Store
+from store.review import Wanted
 from tests.pages.builder import in_review
 
 READS = {
@@ -28,7 +32,8 @@ READS = {
     "exports.adapter",
     "exports.recording",
 }
-DECIDES = ("decisions.", "map.update")
+DECIDES = ("decisions.", "review.", "map.update")
+WANTED = Wanted(run_id="r1", queue="new", me="ana", lapsed=datetime(2026, 1, 1))
 PROPOSAL = "r1-promote-r1-0-0-1"
 
 
@@ -103,6 +108,13 @@ def orders() -> dict[str, tuple[Any, ...]]:
         "runs.play": (OURS, OURS.name),
         "decisions.of_proposal": (PROPOSAL, "accept"),
         "decisions.of_candidates": (["r1-0-0"], "use_as_seed"),
+        "review.take": ("r1", [Press(press="p1", subject="candidate:r1-0-0", key="reject")]),
+        "review.decide_together": (["candidate:r1-0-1"], "reject"),
+        "review.of_seeds": (["own_001"], "reject"),
+        "review.swap": (PROPOSAL, "r1-0-1"),
+        "review.hold": (WANTED, ["candidate:r1-0-1"]),
+        "runs.make_blind_test": ("r1", 2, 0),
+        "settings.save_curation": (Curation(guidelines="Be kind."),),
         "prompts.examine": (endpoint,),
         "imports.start": (tasks, "tasks.jsonl", "seeds"),
         "map.update": ("r1",),

@@ -20,9 +20,15 @@ def texts(app) -> str:
     return "\n".join(one.value for one in app.text)
 
 
+def proposals(show: Open):
+    app = show("seeds")
+    app.session_state["seeds_part"] = "proposals"
+    return app.run()
+
+
 def test_each_proposal_is_accepted_rejected_and_undone_by_itself(show: Open, service: Service) -> None:
     in_review(service)
-    app = show("seeds")
+    app = proposals(show)
     promote, evict = "r1-promote-r1-0-0-1", "r1-evict-own_003-1"
     app.button(key=f"seeds_accept_{promote}").click().run()
     app.button(key=f"seeds_reject_{evict}").click().run()
@@ -36,7 +42,7 @@ def test_each_proposal_is_accepted_rejected_and_undone_by_itself(show: Open, ser
 
 def test_evidence_and_sizes_are_in_words(show: Open, service: Service) -> None:
     in_review(service)
-    app = show("seeds")
+    app = proposals(show)
     assert "batch of step 4 has the window's highest grad norm, 4.00; window mean 2.50" in texts(app)
     assert "credit -0.40 (below 0 may leave)" in texts(app)
     assert "S holds 24 seeds (24 at the start)." in texts(app)
@@ -46,12 +52,12 @@ def test_evidence_and_sizes_are_in_words(show: Open, service: Service) -> None:
 
 def test_the_way_on_says_what_the_undecided_do(show: Open, service: Service) -> None:
     in_review(service)
-    app = show("seeds")
+    app = proposals(show)
     assert "4 undecided: going on now, they do nothing." in texts(app)
     assert app.button(key="seeds_resume").proto.type == "secondary"
     for row in service.store.read(decisions.of_run, "r1"):
         service.store.write(decisions.decide_proposal, row["proposal_id"], "accept", "someone")
-    app = show("seeds")
+    app = proposals(show)
     assert "All are decided." in texts(app)
     assert app.button(key="seeds_resume").proto.type == "primary"
 
@@ -64,7 +70,7 @@ def test_a_window_without_proposals_says_why(show: Open, service: Service) -> No
     story = Story()
     begin(service.store, story, "completed")
     story.tell(service.store, story.finished(1, ("r1-0-0",), reason="feedback.mode is off."))
-    assert "Window 1 proposed nothing: feedback.mode is off." in texts(show("seeds"))
+    assert "Window 1 proposed nothing: feedback.mode is off." in texts(proposals(show))
 
 
 KINDS = ("accept", "reject", None)
