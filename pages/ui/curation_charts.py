@@ -60,3 +60,23 @@ def acceptance(names: Sequence[str], shares: Sequence[Share]) -> Figure:
     figure.update_xaxes(title_text="accepted, with the 95 % interval", range=[-0.02, 1.02], tickformat=".0%")
     figure.update_yaxes(autorange="reversed")
     return dress(figure, 100 + 50 * len(told)).update_layout(hovermode="closest", showlegend=False)
+
+
+def disagreement(rows: Rows) -> Figure:
+    """The share of a seed's children that people dispute, against its credit; larger where more were decided."""
+    from plotly.graph_objects import Figure
+
+    figure = Figure()
+    figure.add_scatter(
+        x=[row["credit"] for row in rows],
+        y=[row["share"] for row in rows],
+        text=[escape(row["seed_id"]) for row in rows],
+        customdata=[(row["disagreed"], row["decided"]) for row in rows],
+        mode="markers",
+        marker={"size": [6 + 2 * min(row["decided"], 10) ** 0.5 for row in rows], "color": BLUE, "opacity": 0.75},
+        hovertemplate="%{text}: credit %{x:+.3f}, %{customdata[0]} of %{customdata[1]} disputed<extra></extra>",
+    )
+    figure.add_vline(x=0, line={"color": GREY, "width": 1, "dash": "dot"})
+    figure.update_xaxes(title_text="credit, shrunken mean z")
+    figure.update_yaxes(title_text="children disputed", range=[-0.03, 1.03], tickformat=".0%")
+    return dress(figure, 300).update_layout(hovermode="closest")
