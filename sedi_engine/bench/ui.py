@@ -1,6 +1,18 @@
-"""What a rerun of each page costs over a large store, beside an empty page and the bare figure, idle and beside a job.
+"""What a rerun of each page costs a person who works with a large store, beside an empty page and the bare figure.
 
-The server's part of a rerun is measured, through Streamlit's own test harness, in a process of its own.
+Everything is measured end to end in a headless Chromium, over the real server: from the event of the gesture (the key
+or the mouse, as the browser stamps it) until the script of the page is at rest, what the gesture asked for is there,
+and the frame that shows it has been drawn.
+
+A fair rerun is the same on every page, whatever it holds: the key r, Streamlit's own command to run the script again.
+It goes to the server with the state of all widgets, runs the whole page there, and comes back with all its elements.
+The references are pages of one title, and of one figure with as many points, hover texts and ids as the map draws; an
+untouched Streamlit serves them with our settings. Nothing changes by the key r, so a figure is also drawn anew, on the
+map and on the bare page, by the same press on the same kind of widget.
+
+All gestures of a round follow each other at once, on reference and page, with and without a job; the medians of the
+rounds are compared. Thus whatever else the machine does meets both. The job is a run on the embedded model in the
+measured server itself; in the idle half of a round its worker process is halted.
 """
 
 from __future__ import annotations
@@ -8,113 +20,162 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
-import sys
+import statistics
 import tempfile
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
+from sedi_engine.bench import large_store
+from sedi_engine.bench.browser import Server, chromium
+from sedi_engine.bench.gestures import Tab, lasso, press_r, show_other_half
+from sedi_engine.bench.job import Job
+from sedi_engine.bench.large_store import RUN
 
-from sedi_engine.config import RunConfig
-from sedi_engine.errors import StudioError
-from sedi_engine.seeds import library_seeds
-from store import maps, runs, seeds
-from store.database import Cursor, Store
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext
 
-RECORDS, MAPPED, DRAWN, LASSOED = 100_000, 50_000, 10_000, 2_000
-RUN, DIMENSIONS = "bench", 64
-BUSY = "import os\nos.nice(10)\nwhile True: pass"
+MAPPED, DRAWN = 50_000, 10_000
+TO_EMPTY, TO_FIGURE, TO_IDLE = 3.0, 1.5, 2.0
+REFERENCE = """
+import json, pathlib, numpy as np, plotly.graph_objects as go, streamlit as st
+
+@st.cache_resource
+def figure(half):
+    random, made = np.random.default_rng(0), go.Figure()
+    texts = np.array(json.loads(pathlib.Path(__file__).with_name("hover.json").read_text()))
+    x, y = random.uniform(-1, 1, size=(2, len(texts))).astype(np.float32)
+    ids = np.arange(len(texts), dtype=np.int32)
+    for layer in ((ids % 10 < 6, ids % 10 >= 6) if half else (ids >= 0,)):
+        name, text = f"{layer.sum()} points", texts[layer].tolist()
+        made.add_scattergl(x=x[layer], y=y[layer], mode="markers", customdata=ids[layer], text=text, name=name)
+    return made.update_layout(height=620, showlegend=True)
+
+st.title("A page")
+if st.query_params.get("figure"):
+    half = st.segmented_control("Show", ["All", "Kept"], default="All", key="map_show") == "Kept"
+    st.plotly_chart(figure(half), key="map_plot", on_select="rerun")
+"""
 
 
-def run(records: int = RECORDS) -> dict[str, Any]:
-    """Seconds a rerun and their ratios: to an empty page, to the bare figure, and beside a busy process."""
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        region = _fill(folder, records)
-        idle = _measure(folder, region)
-        with _busy():
-            busy = _measure(folder, region)
-    ratios = {f"{name}_to_empty": idle[name] / idle["empty"] for name in idle if name not in ("empty", "figure")}
+@dataclass(frozen=True)
+class Page:
+    """What is measured: where it lies, what is done on it, and what it is compared with, at most so many times."""
+
+    name: str
+    path: str
+    gesture: Callable[[Tab], float] = press_r
+    reference: str = "empty"
+    goal: float = TO_EMPTY
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A ratio of two medians of one run."""
+
+    measure: str
+    seconds: float
+    compared_with: str
+    compared_seconds: float
+    ratio: float
+    goal: float
+    met: bool
+
+
+PAGES = (
+    Page("overview", ""),
+    Page("generate", "generate"),
+    Page("map", "map"),
+    Page("batches", "batch"),
+    Page("training", "train"),
+    Page("seeds", "seeds"),
+    Page("runs", "runs"),
+    Page("lasso", "map", lasso),
+    Page("map", "map", press_r, "figure", TO_FIGURE),
+    Page("map drawn anew", "map", show_other_half, "figure drawn anew", TO_FIGURE),
+)
+
+
+def run(records: int, rounds: int, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Seconds and ratios of every page, idle and beside a job, each with its goal and whether it is met.
+
+    `tell` is given the name of what is measured next.
+    """
+    with tempfile.TemporaryDirectory() as temporary, chromium() as browser:
+        folder = Path(temporary) / "data"
+        large_store.fill(folder, records, MAPPED)
+        script = Path(temporary) / "reference.py"
+        script.write_text(REFERENCE, encoding="utf-8")
+        script.with_name("hover.json").write_text(json.dumps(large_store.texts(DRAWN)), encoding="utf-8")
+        load = os.getloadavg()[0]
+        bare_command = ("-m", "streamlit", "run", str(script), "--server.port")
+        with _serving(Server(folder)) as ours, _serving(Server(folder, bare_command, "/_stcore/health")) as bare:
+            context = browser.new_context(viewport={"width": 1440, "height": 900})
+            context.set_default_timeout(120_000)
+            with Job(folder, ours.pid) as job:
+                measures = []
+                for page in PAGES:
+                    tell(f"{page.name} beside {page.reference}")
+                    measures += _compare(context, job, ours.address, bare.address, page, rounds)
     return {
         "records": records,
-        "seconds": idle,
-        **ratios,
-        "map_to_figure": idle["map"] / idle["figure"],
-        "busy_to_idle": {name: busy[name] / idle[name] for name in idle},
+        "drawn": DRAWN,
+        "rounds": rounds,
+        "cores": os.cpu_count(),
+        "load_before": load,
+        "load_after": os.getloadavg()[0],
+        "measures": [asdict(one) for one in measures],
+        "met": all(one.met for one in measures),
     }
 
 
-def _measure(folder: Path, region: str) -> dict[str, float]:
-    command = [sys.executable, "-m", "pages.ui.measure", str(DRAWN), region]
-    done = subprocess.run(
-        command, env={**os.environ, "SEDI_DATA": str(folder)}, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise StudioError(
-            f"The pages were not measured: {done.stderr.strip().splitlines()[-1]}",
-            "Run it in the project's folder, where pages/ is.",
-        )
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 @contextlib.contextmanager
-def _busy() -> Iterator[None]:
-    """A process that keeps one processor busy, as low in priority as a worker."""
-    with subprocess.Popen([sys.executable, "-c", BUSY]) as process:
-        try:
-            yield
-        finally:
-            process.kill()
-
-
-def _fill(folder: Path, records: int) -> str:
-    """A completed run with so many candidates, some of them on a map; a region that holds about LASSOED of them."""
-    store = Store(folder)
+def _serving(server: Server) -> Iterator[Server]:
     try:
-        config = RunConfig.load("quick", {"train.model": "none", "feedback.mode": "off"})
-        tasks = library_seeds()
-        store.write(seeds.add, tasks, True)
-        store.write(runs.create, RUN, config.model_dump(), "bench", 0)
-        store.write(seeds.start_run, RUN, [task.seed_id for task in tasks[:24]])
-        store.write(_candidates, records, [task.instruction for task in tasks])
-        store.write(runs.set_status, RUN, "completed")
-        mapped = [row["subject"] for row in store.read(maps.without_vector, RUN)][:MAPPED]
-        random = np.random.default_rng(0)
-        vectors = random.normal(size=(len(mapped), DIMENSIONS)).astype(np.float32)
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        points = random.uniform(-1, 1, size=(len(mapped), 2))
-        store.write(maps.add_vectors, mapped, vectors, "bench")
-        store.write(maps.begin_version, mapped, points, "umap", 0, 0.5, None)
+        yield server
     finally:
-        store.close()
-    half = float(np.sqrt(LASSOED / max(1, len(mapped))))
-    corners = ((-half, -half), (half, -half), (half, half), (-half, half))
-    return ";".join(f"{x:.3f},{y:.3f}" for x, y in corners)
+        server.stop()
 
 
-def _candidates(cursor: Cursor, count: int, texts: list[str]) -> None:
-    """Candidates, ten a call, four of ten dropped as similar, with the calls and judgements that they came of."""
-    table = pa.table({"place": pa.array(range(len(texts))), "text": texts})
-    cursor.register("bench_texts", table)
-    cursor.execute(
-        "INSERT INTO candidate BY NAME SELECT 'bench-' || n // 10 || '-' || n % 10 AS candidate_id, 'bench' AS run_id, "
-        "(1 + n // 20000)::INTEGER AS iteration, (n // 10)::INTEGER AS call_index, (n % 10)::INTEGER AS position, "
-        "'machine' AS origin, text || ' (' || n || ')' AS instruction, '' AS input, 'Done.' AS output, "
-        "if(n % 10 < 6, 'kept', 'dropped') AS verdict, if(n % 10 < 6, NULL, 'similarity') AS stage, "
-        "if(n % 10 < 6, NULL, 'similar') AS reason, 0.5 + (n % 50) / 100 AS max_rouge_l, []::VARCHAR[] AS flags "
-        "FROM range(?) r(n) JOIN bench_texts ON place = n % (SELECT count(*) FROM bench_texts)",
-        [count],
-    )
-    cursor.unregister("bench_texts")
-    cursor.execute(
-        "INSERT INTO call BY NAME SELECT DISTINCT 'bench' AS run_id, call_index, 'whole_task' AS stage, "
-        "-1 AS position, 0 AS attempt, iteration, 'bench' AS model, 'bench' AS endpoint, 'bench' AS prompt_version, "
-        "[]::VARCHAR[] AS demo_seed_ids, []::VARCHAR[] AS demo_pool_ids, 10 AS asked, 200 AS prompt_tokens, "
-        "400 AS completion_tokens, 'server' AS usage_source, 0.001 AS cost_usd, 1.0 AS latency_s FROM candidate"
-    )
-    cursor.execute(
-        "INSERT INTO judgement SELECT DISTINCT 'bench', call_index, iteration, 10, 10, 0, 0, 0, 0 FROM candidate"
-    )
+def _compare(context: BrowserContext, job: Job, ours: str, bare: str, page: Page, rounds: int) -> list[Measure]:
+    """The page beside its reference, and beside itself while a job runs."""
+    figure = "?figure=true" if page.reference != "empty" else ""
+    gesture = page.gesture if page.reference.endswith("anew") else press_r
+    reference = Tab(context, f"{bare}/{figure}")
+    tab = Tab(context, f"{ours}/{page.path}?run={RUN}")
+    taken = defaultdict(list)
+    for number in range(rounds + 1):
+        found = {}
+        for beside in ("", " beside a job"):
+            job.go_on() if beside else job.halt()
+            found[page.reference + beside] = gesture(reference)
+            found[page.name + beside] = page.gesture(tab)
+        if number:  # the first round warms caches, and is not counted
+            for name, seconds in found.items():
+                taken[name].append(seconds)
+    reference.close()
+    tab.close()
+    median = {name: statistics.median(seconds) for name, seconds in taken.items()}
+    return [
+        _measure(median, page.name, page.reference, page.goal),
+        _measure(median, f"{page.name} beside a job", page.name, TO_IDLE),
+    ]
+
+
+def _measure(median: dict[str, float], name: str, other: str, goal: float) -> Measure:
+    ratio = median[name] / median[other]
+    return Measure(name, median[name], other, median[other], ratio, goal, ratio <= goal)
+
+
+def as_table(found: dict[str, Any]) -> str:
+    """The measures as lines to read."""
+    lines = [f"{'':32}{'seconds':>9}   {'of':24}{'seconds':>9}{'ratio':>8}{'goal':>7}"]
+    for one in found["measures"]:
+        lines.append(
+            f"{one['measure']:32}{one['seconds']:9.3f}   {one['compared_with']:24}{one['compared_seconds']:9.3f}"
+            f"{one['ratio']:8.2f}{one['goal']:7.1f}  {'met' if one['met'] else 'missed'}"
+        )
+    load = f"{found['load_before']:.1f} before, {found['load_after']:.1f} after"
+    return "\n".join([*lines, f"{found['records']:,} records, {found['cores']} cores, load {load}."])

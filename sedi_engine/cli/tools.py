@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from sedi_engine.cli.app import JsonOption, app
-from sedi_engine.console import counting, errors_in_words, say
+from sedi_engine.console import counting, errors_in_words, say, say_json, telling
 
 
 @app.command("filter")
@@ -112,10 +112,16 @@ def bench_export(
 @bench.command("ui")
 def bench_ui(
     records: Annotated[int, typer.Option(min=1000, help="Candidates in the store.")] = 100_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that everything is done; medians are compared.")] = 9,
     as_json: JsonOption = False,
 ) -> None:
-    """A rerun of each page over a large store, beside an empty page and the bare figure, idle and beside a job."""
+    """Reruns of each page over a large store, in Chromium, beside an empty page and the bare figure, and a job."""
     from sedi_engine.bench import ui as measure
 
     with errors_in_words():
-        say(measure.run(records), as_json)
+        with telling() as tell:
+            found = measure.run(records, rounds, lambda what: tell(what, None))
+        if as_json:
+            say_json(found)
+        else:
+            typer.echo(measure.as_table(found))

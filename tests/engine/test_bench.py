@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.commands import last_json, sedi
 
 
@@ -26,8 +28,13 @@ def test_every_form_of_export_is_measured() -> None:
     assert all(figures["rows_per_s"] > 0 for figures in forms.values())
 
 
-def test_every_page_is_measured_beside_an_empty_one_idle_and_beside_a_job() -> None:
-    found = last_json(sedi("bench", "ui", "--records", 1000, "--json"))
-    assert {"empty", "figure", "overview", "map", "lasso"} <= found["seconds"].keys() == found["busy_to_idle"].keys()
-    assert all(taken > 0 for taken in found["seconds"].values())
-    assert found["map_to_figure"] == found["seconds"]["map"] / found["seconds"]["figure"]
+@pytest.mark.browser
+@pytest.mark.weights
+def test_every_page_is_measured_beside_an_empty_one_and_beside_a_job() -> None:
+    found = last_json(sedi("bench", "ui", "--records", 1000, "--rounds", 1, "--json"))
+    measures = {(one["measure"], one["compared_with"]): one for one in found["measures"]}
+    assert {("map", "empty"), ("map", "figure"), ("lasso", "empty"), ("lasso beside a job", "lasso")} <= set(measures)
+    for one in measures.values():
+        assert one["ratio"] == one["seconds"] / one["compared_seconds"] > 0
+        assert one["met"] == (one["ratio"] <= one["goal"])
+    assert found["met"] == all(one["met"] for one in measures.values())

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from sedi_engine.bench.browser import ARGUMENTS, CHROMIUM
 from sedi_engine.service import Service
 from store import map_view, runs
 from store.database import Store
-from tests.browser import ARGUMENTS, CHROMIUM, ON_SCREEN_MS, at_rest, choose, keyed, open_page
+from tests.browser import ON_SCREEN_MS, at_rest, choose, keyed, open_page
 from tests.pages.builder import begin, window
 from tests.story import Story
 
