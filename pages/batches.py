@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui import batch_card, batch_charts, beside_random, cards, charts, focus, map_state, mapping, scatter, shell
+from pages.ui import batch_card, batch_charts, beside_random, cards, focus, map_state, mapping, saving, scatter, shell
 from sedi_engine import batch_study
 from store import training, views
 
@@ -74,7 +74,8 @@ def _map(run_id: str, step: int) -> None:
     drawn = mapping.drawn(rows, np.ones(len(rows), dtype=bool), lit, mapping.MOST_DRAWN_SVG)
     figure = scatter.figure(scatter.layers(drawn, np.zeros(len(drawn), dtype=bool), "status"), (), rows[lit], svg=True)
     figure.update_layout(height=360, showlegend=False)
-    st.plotly_chart(figure, key="batches_map", config=charts.CONFIG, alt=f"The batch of step {step} lit on the map")
+    alt = f"The batch of step {step} lit on the map"
+    saving.chart(figure, "batches_map", alt, lambda: rows[lit][mapping.SAVED].to_dict("records"))
 
 
 def _why(batches: list[dict[str, Any]], batch: dict[str, Any]) -> None:
@@ -98,10 +99,14 @@ def _why(batches: list[dict[str, Any]], batch: dict[str, Any]) -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         figure = batch_charts.ranking(window, batch["step"])
-        st.plotly_chart(figure, key="batches_ranking", config=charts.CONFIG, alt="Norms of the window by step")
+        saving.chart(figure, "batches_ranking", "Norms of the window by step", lambda: batch_charts.ranked(window))
     with right:
-        figure = batch_charts.wins(batch_study.position_wins(trained))
-        st.plotly_chart(figure, key="batches_wins", config=charts.CONFIG, alt="How often each position won")
+        counts = batch_study.position_wins(trained)
+        alt = "How often each position of a window won"
+        saving.chart(
+            batch_charts.wins(counts), "batches_wins", alt,
+            lambda: [{"position": position, "windows_won": won} for position, won in counts.items()],
+        )  # fmt: skip
 
 
 service = shell.open_service()

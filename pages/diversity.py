@@ -12,20 +12,6 @@ from pages.ui.mapping import View
 from store import views
 
 PAGE = "map"
-CSV = [
-    "subject",
-    "x",
-    "y",
-    "status",
-    "reason",
-    "iteration",
-    "step",
-    "origin",
-    "max_rouge_l",
-    "loss",
-    "credit",
-    "instruction",
-]
 
 
 def picked() -> None:
@@ -54,19 +40,18 @@ def draw(rows: pd.DataFrame, view: View, empty: list[Region]) -> np.ndarray:
     outlines = [region] if region else [one.outline for one in empty]
     figure = scatter.figure(layers, outlines, lit, svg=most == mapping.MOST_DRAWN_SVG)
     st.session_state["map_subjects"] = rows["subject"]
-    st.plotly_chart(
+    saving.chart(
         figure,
-        key="map_plot",
-        config=saving.config(PAGE, **scatter.CONFIG),
+        "map_plot",
+        f"Diversity map of {len(drawn):,} tasks, coloured by {mapping.COLOURS.get(view.colour, view.colour)}",
+        lambda: drawn[mapping.SAVED].to_dict("records"),
+        name=PAGE,
+        note=f"{len(drawn):,} drawn of {len(rows):,} on the map; {int(passes.sum()):,} pass the filter. "
+        "Click a point for its lineage; lasso or box are in the bar above the map.",
+        more=scatter.CONFIG,
         on_select=picked,
         selection_mode=("points", "box", "lasso"),
-        alt=f"Diversity map of {len(drawn):,} tasks, coloured by {mapping.COLOURS.get(view.colour, view.colour)}",
     )
-    st.caption(
-        f"{len(drawn):,} drawn of {len(rows):,} on the map; {int(passes.sum()):,} pass the filter. "
-        "Click a point for its lineage; lasso or box are in the bar above the map."
-    )
-    saving.offer(PAGE, lambda: drawn[CSV].to_dict("records"))
     return chosen & passes if region else chosen
 
 
@@ -79,7 +64,7 @@ def show(run_id: str) -> None:
         st.caption("The tasks of this run appear here once they are embedded.")
         return
     empty = emptiness.found(service, run_id, rows)
-    view, rows = map_controls.draw(service, run_id, rows)
+    view, rows, moment = map_controls.draw(service, run_id, rows)
     subject = focus.item()
     left, right = st.columns([5, 3], gap="medium")
     with left:
@@ -89,11 +74,11 @@ def show(run_id: str) -> None:
         if subject:
             record.show(service, run_id, subject)
         else:
+            map_controls.curve(service, run_id, rows[chosen], moment)
             emptiness.show(service, run_id, empty)
     if subject:
         return
     if chosen.any():
-        map_controls.curve(service, run_id, rows[chosen])
         selected.show(service, run_id, rows[chosen])
     elif focus.region() or focus.step() is not None:
         st.caption("Nothing on the map is in this selection.")

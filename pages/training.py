@@ -6,7 +6,8 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import batch_card, cards, charts, controls, focus, saving, shell, training_charts, words
+from pages.ui import batch_card, cards, controls, focus, playing, saving, shell, training_charts, words
+from pages.ui.playing import Moment
 from sedi_engine.machine import usage
 from store import training, views
 
@@ -41,7 +42,15 @@ def options(run_id: str) -> tuple[list[str], str, bool]:
     return over, form, log
 
 
-def live(run_id: str, over: list[str], form: str, log: bool, was_alive: bool, step: int | None) -> None:
+def moment_of(run_id: str) -> Moment | None:
+    """How far a run that has ended is played; None while it goes on, or where nothing was trained."""
+    steps = service.store.read(training.steps, run_id)
+    return playing.player(PAGE, max(row["iteration"] for row in steps), lambda: steps) if steps else None
+
+
+def live(
+    run_id: str, over: list[str], form: str, log: bool, was_alive: bool, step: int | None, moment: Moment | None
+) -> None:
     """Everything that changes by itself; what stands outside is drawn anew where a click changed it."""
     pulse = service.store.read(views.pulse, run_id)
     shell.noticed_end(pulse["status"], was_alive)
@@ -49,30 +58,31 @@ def live(run_id: str, over: list[str], form: str, log: bool, was_alive: bool, st
         st.rerun()
     _state(run_id, pulse)
     controls.controls(service, run_id, pulse["status"], PAGE)
-    st.caption("Pause stops after the step under way and saves; the window that is open is trained again on resuming.")
+    if shell.is_alive(pulse["status"]):
+        st.caption("Pause stops after the step under way and saves; the open window is trained again on resuming.")
     rows = {one: service.store.read(training.steps, one) for one in (run_id, *over)}
     if not any(rows.values()):
         _no_training(run_id, pulse["status"])
         return
-    figure = training_charts.curves(rows, form, log, step)
+    figure = training_charts.curves(rows, form, log, () if step is None else (step,), moment=moment)
     with st.container(key="training_loss"):
-        st.plotly_chart(
+        saving.chart(
             figure,
-            key="training_plot",
-            config=saving.config(PAGE),
+            "training_plot",
+            "Loss and gradient norm over optimiser steps",
+            lambda: [row for of_run in rows.values() for row in of_run],
+            name=PAGE,
             on_select=picked,
             selection_mode="points",
-            alt="Loss and gradient norm over optimiser steps",
         )
-    saving.offer(PAGE, lambda: [row for of_run in rows.values() for row in of_run])
     if form == "ifd":
         _ifd_cost(rows[run_id])
     if bad := sum(training_charts.norm_values([row], "raw") == [None] for row in rows[run_id]):
         cards.card(f"{bad} steps have a gradient norm that is no number; they are left out.", colour="orange")
-    st.plotly_chart(
-        training_charts.machine(rows[run_id]), key="training_machine", config=charts.CONFIG,
-        alt="Learning rate, tokens a second and memory over steps",
-    )  # fmt: skip
+    taken = [row for row in rows[run_id] if moment is None or moment.reached(row)]
+    if measured := training_charts.measured(taken):
+        alt = f"{', '.join(training_charts.MACHINE[field] for field in measured)} over steps".capitalize()
+        saving.chart(training_charts.machine(taken, measured), "training_machine", alt, lambda: rows[run_id])
 
 
 def _state(run_id: str, pulse: dict[str, Any]) -> None:
@@ -83,7 +93,7 @@ def _state(run_id: str, pulse: dict[str, Any]) -> None:
             st.text(words.PHASE[pulse["phase"]])
         if on := service.store.read(training.hardware, run_id):
             st.text(f"Trained on {on}")
-        for one in usage():
+        for one in usage() if shell.is_alive(pulse["status"]) else ():
             memory = f"{one.memory_used_gb:.1f} of {one.memory_total_gb:.1f} GB"
             st.text(f"{one.name}: {one.busy:.0%} busy, {memory}")
 
@@ -113,7 +123,7 @@ chosen = shell.run_to_explore(service, PAGE, "Training")
 alive_now = shell.is_alive(service.store.read(views.pulse, chosen)["status"])
 laid_over, norm_form, is_log = options(chosen)
 looked_at = focus.step()
-asked = (chosen, laid_over, norm_form, is_log, alive_now, looked_at)
+asked = (chosen, laid_over, norm_form, is_log, alive_now, looked_at, None if alive_now else moment_of(chosen))
 st.fragment(live, run_every=shell.POLL_S if alive_now else None)(*asked)
 if looked_at is not None:
     batch_card.brief(service, chosen, looked_at)

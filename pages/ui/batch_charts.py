@@ -43,6 +43,12 @@ def ranking(window: Sequence[Mapping[str, Any]], step: int) -> Figure:
     return dress(figure, height=320).update_layout(showlegend=False, hovermode="closest")
 
 
+def ranked(window: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What `ranking` draws, a row a batch."""
+    fields = ("iteration", "step", "grad_norm", "grad_norm_detrended", "attractive", "loss", "response_tokens")
+    return [{field: one[field] for field in fields} for one in window]
+
+
 def wins(counts: Mapping[int, int]) -> Figure:
     """How often each position of a window held the attractive batch."""
     from plotly.graph_objects import Figure

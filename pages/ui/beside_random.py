@@ -64,10 +64,7 @@ def show(
         st.caption(f"{batch_study.SHUFFLES} random batches of {len(rows)} from {whole}.")
         table([_row(one) for one in standings], STANDING, "batches_standings")
         figure = batch_charts.among_random(at_random, batch, MEASURE_WORDS)
-        st.plotly_chart(
-            figure, key="batches_random", config=saving.config("batches_random"), alt="This batch among random ones"
-        )
-        saving.offer("batches_random", lambda: _shuffles(at_random))
+        saving.chart(figure, "batches_random", "This batch among random ones", lambda: _shuffles(at_random))
     st.caption("nearest pairs inside the batch")
     pairs = [
         {"cosine": cosine, "one": rows[i]["instruction"], "other": rows[j]["instruction"]}

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 BLUE, ORANGE, GREEN, VERMILION, GREY = "#1f83c6", "#e69f00", "#009e73", "#d55e00", "#8a8f98"
-CONFIG = {"displaylogo": False, "displayModeBar": False}
 
 
 class Line(NamedTuple):

@@ -8,12 +8,15 @@ import streamlit as st
 
 from pages.ui import cards, command, shell
 from sedi_engine.desk import Desk
+from store import recordings
 
 WAITING = ("paused", "interrupted", "waiting_for_review")
 
 
 def controls(service: Desk, run_id: str, status: str, page: str) -> None:
-    """The four buttons of a run."""
+    """The four buttons of a run; a recording has none."""
+    if service.store.read(recordings.is_recording, run_id):
+        return
     runs, alive = service.runs, shell.is_alive(status)
     with st.container(horizontal=True, key=f"{page}_controls"):
         if _button(runs.pause, page, "Pause", "pause", "pause", alive):

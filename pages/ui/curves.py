@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from pages.ui import charts
-from sedi_engine.replay import CurvePoint, Replay, of_run, pool_curve, saving
+from pages.ui import charts, saving
+from sedi_engine import replay
+from sedi_engine.replay import CurvePoint, Replay, of_run, pool_curve
 from store import views
 from store.database import Reader
 
@@ -52,7 +54,7 @@ def _replayed(_store: Reader, folder: str, run_id: str, alive: bool, mark: int) 
 
 
 def _sentence(baseline: Replay, own: Replay) -> str:
-    found = saving(own, baseline)
+    found = replay.saving(own, baseline)
     kept = f"Kept of the same candidates: {own.kept:,} at τ {own.threshold:g}, {baseline.kept:,} at τ {BASELINE:.2f}"
     if found.share is None or own.threshold == BASELINE:
         return f"{kept}."
@@ -72,4 +74,12 @@ def _chart(curves: Curves, field: str, unit: str, key: str) -> None:
         for threshold, points in curves.items()
     )
     figure = charts.over_pool(lines, unit, percent=field == "keep_rate")
-    st.plotly_chart(figure, key=key, config=charts.CONFIG, alt=f"{unit} against pool size")
+    saving.chart(figure, key, f"{unit} against pool size", lambda: _points(curves))
+
+
+def _points(curves: Curves) -> list[dict[str, float | None]]:
+    return [
+        {"threshold": threshold, **dataclasses.asdict(point)}
+        for threshold, points in curves.items()
+        for point in points
+    ]

@@ -1,4 +1,4 @@
-"""What stands around the map: colour, search, iteration, threshold, and the curve of the batches that are selected."""
+"""What stands around the map: colour, search, window, threshold, and the curve of the batches that are selected."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cards, charts, command, focus, mapping, shell, training_charts, words
+from pages.ui import cards, command, focus, mapping, playing, saving, shell, training_charts, words
 from pages.ui.mapping import View
+from pages.ui.playing import Moment
 from sedi_engine.desk import Desk
 from store import maps, training, views
 
-PLAY_S = 1.2
 SHOWS = {"all": "All", "kept": "Kept", "dropped": "Dropped"}
 WEBGL = """
 export default function ({ setStateValue }) {
@@ -29,8 +29,8 @@ def without_webgl() -> bool:
     return bool(found.missing)
 
 
-def draw(service: Desk, run_id: str, rows: pd.DataFrame) -> tuple[View, pd.DataFrame]:
-    """The controls, bound to the address; the view they ask for, and the rows with another threshold's statuses."""
+def draw(service: Desk, run_id: str, rows: pd.DataFrame) -> tuple[View, pd.DataFrame, Moment]:
+    """The controls, bound to the address: the view they ask for, the rows with another τ's statuses, the moment."""
     settings, bind = service.store.read(views.settings, run_id), "query-params"
     own = float(settings["filter"]["threshold"])
     with st.container(key="map_controls"):
@@ -51,7 +51,8 @@ def draw(service: Desk, run_id: str, rows: pd.DataFrame) -> tuple[View, pd.DataF
             )
         left, right = st.columns(2, gap="medium", vertical_alignment="bottom")
         with left:
-            iteration = _iteration(int(rows["since"].max()))
+            last = int(rows["since"].max())
+            moment = playing.player("map", last, lambda: service.store.read(training.steps, run_id))
         with right:
             threshold = st.slider(
                 f"Threshold τ (the run’s: {own:g})", 0.5, 1.0, own, 0.01, key="map_threshold", bind="query-params"
@@ -59,34 +60,7 @@ def draw(service: Desk, run_id: str, rows: pd.DataFrame) -> tuple[View, pd.DataF
         with st.container(key="map_threshold_said"):
             if abs(threshold - own) > 1e-9:
                 rows = _other_threshold(service, run_id, rows, threshold)
-    return View(colour, (search or "").strip(), show or "all", iteration), rows
-
-
-def _iteration(last: int) -> int | None:
-    """The window up to which tasks are shown; a button plays them one by one."""
-    if last < 1:
-        return None
-    slider, button = st.columns([5, 1], vertical_alignment="bottom", gap="small")
-    if st.session_state.pop("map_step_on", False):
-        now = st.session_state.get("map_iteration", last)
-        st.session_state["map_iteration"] = min(last, now + 1)
-        st.session_state["map_playing"] = now + 1 < last
-    if button.button("", icon=":material/play_arrow:", key="map_play", help="Play window by window"):
-        st.session_state["map_iteration"], st.session_state["map_playing"] = 0, True
-    st.session_state.setdefault("map_iteration", last)
-    st.session_state["map_iteration"] = min(st.session_state["map_iteration"], last)
-    shown = slider.slider("Up to window (0: the start)", 0, last, key="map_iteration", bind="query-params")
-    playing = bool(st.session_state.get("map_playing"))
-    st.fragment(_step_on, run_every=PLAY_S if playing else None)(playing)
-    return shown
-
-
-def _step_on(playing: bool) -> None:
-    """Every second call of the fragment draws the page with one window more; the first comes with the page itself."""
-    if playing and st.session_state.get("map_drawn_at") == st.session_state["map_iteration"]:
-        st.session_state["map_drawn_at"], st.session_state["map_step_on"] = None, True
-        st.rerun()
-    st.session_state["map_drawn_at"] = st.session_state["map_iteration"]
+    return View(colour, (search or "").strip(), show or "all", moment.window), rows, moment
 
 
 def _other_threshold(service: Desk, run_id: str, rows: pd.DataFrame, threshold: float) -> pd.DataFrame:
@@ -108,24 +82,34 @@ def _other_threshold(service: Desk, run_id: str, rows: pd.DataFrame, threshold: 
     return changed
 
 
-def curve(service: Desk, run_id: str, rows: pd.DataFrame) -> None:
-    """Loss and gradient norm of the batches that hold the selected tasks, among all."""
+def curve(service: Desk, run_id: str, rows: pd.DataFrame, moment: Moment) -> None:
+    """Loss and gradient norm beside the map, once it has played or tasks are selected: their batches among all."""
     lit = sorted({int(step) for step in rows["step"].dropna()})
-    points = [row for row in service.store.read(training.steps, run_id) if not row["superseded"]]
-    if not points or not lit:
+    if moment.whole and not lit and st.session_state.get("map_played") != run_id:
+        return
+    if not moment.whole:
+        st.session_state["map_played"] = run_id  # the curve stays when the last window has come
+    taken = service.store.read(training.steps, run_id)
+    if not taken:
         return
     steps = f"step{'s' * (len(lit) > 1)} {', '.join(map(str, lit[:20]))}{' …' * (len(lit) > 20)}"
-    st.caption(f"Their batches: {steps} of {len(points)}. Click a point to see its batch.")
-    event = st.plotly_chart(
-        training_charts.lit_norms(points, lit), key="map_curve", config=charts.CONFIG, on_select="rerun",
-        selection_mode="points", alt="Gradient norm over steps, the selected batches lit",
-    )  # fmt: skip
-    if found := event["selection"]["points"]:
-        step = int(found[0]["x"])
-        st.session_state.pop("map_curve", None)
-        if step != focus.step():
-            focus.show_step(step)
-            st.rerun()
+    reached = sum(moment.reached(row) for row in taken if not row["superseded"])
+    saving.chart(
+        training_charts.curves({run_id: taken}, "raw", log=False, lit=lit, height=340, moment=moment),
+        "map_curve",
+        "Loss and gradient norm over steps, the selected batches lit",
+        lambda: taken,
+        note=(f"Batches of the selection: {steps} of {reached}. " if lit else f"{reached} steps. ")
+        + "Click a point to see its batch.",
+        on_select=_to_batch,
+        selection_mode="points",
+    )
+
+
+def _to_batch() -> None:
+    """A click on a point of the curve: its batch on the map."""
+    for point in st.session_state["map_curve"]["selection"]["points"][:1]:
+        focus.show_step(int(point["x"]))
 
 
 def newer(service: Desk, run_id: str) -> None:

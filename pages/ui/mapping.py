@@ -29,6 +29,20 @@ COLOURS = {
     "loss": "Loss",
     "credit": "Seed credit",
 }
+SAVED = [
+    "subject",
+    "x",
+    "y",
+    "status",
+    "reason",
+    "iteration",
+    "step",
+    "origin",
+    "max_rouge_l",
+    "loss",
+    "credit",
+    "instruction",
+]
 Mask = NDArray[np.bool_]
 
 
@@ -56,10 +70,12 @@ def _frame(_store: Reader, folder: str, run_id: str, mark: tuple[Any, ...]) -> p
         for window, cluster in zip(rows["cluster_window"], rows["cluster"], strict=True)
     ]
     rows["hover"] = [scatter.hover(text) for text in rows["instruction"]]
-    rows["since"] = rows["iteration"]
+    # A seed that joins for the next window is there once the window that made it is over.
+    last = rows.loc[rows["kind"] == "candidate", "iteration"].max()
+    rows["since"] = rows["iteration"] if pd.isna(last) else rows["iteration"].clip(upper=last)
     aimed = set(_store.read(aims.iterations, run_id))
     rows["iteration"] = [
-        f"window {number}{', aimed' * (number in aimed)}" if number else "start" for number in rows["since"]
+        f"window {number}{', aimed' * (number in aimed)}" if number else "start" for number in rows["iteration"]
     ]
     return rows
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from pages.ui import charts, loop, mapping, scatter, training_charts, words
+from pages.ui import loop, mapping, playing, saving, scatter, shell, training_charts, words
 from pages.ui.curves import pool_charts
+from pages.ui.playing import Moment
 from sedi_engine.desk import Desk
 from store import maps, training, views
 
 PARAMETER = "overview_present"
 LARGE = """<style>
 [data-testid="stMain"] p, [data-testid="stMain"] [data-testid="stText"] {font-size: 1.45rem; line-height: 1.5}
+[data-testid="stMain"] [data-testid="stSlider"] p {font-size: 0.95rem}
 [data-testid="stMain"] h1 {font-size: 2.6rem} [data-testid="stMain"] h2 {font-size: 2rem}
 </style>"""
 
@@ -57,19 +59,39 @@ def _the_filter(service: Desk, run_id: str, summary: dict[str, Any]) -> None:
 
 
 def _the_map(service: Desk, run_id: str, summary: dict[str, Any]) -> None:
-    st.header("Where the tasks lie", anchor=False)
-    if not picture(service, run_id, height=620, key="overview_story_map"):
-        st.text("The map is made when Diversity map is first opened.")
+    steps = service.store.read(training.steps, run_id)
+    moment = _played("Where the tasks lie", summary, steps)
+    left, right = st.columns([3, 2], gap="medium") if steps else (st.container(), st.empty())
+    with left:
+        if not picture(service, run_id, height=500, key="overview_story_map", moment=moment):
+            st.text("The map is made when Diversity map is first opened.")
+    if steps:
+        with right:
+            _curves(run_id, steps, moment, "overview_story_curves")
 
 
 def _the_training(service: Desk, run_id: str, summary: dict[str, Any]) -> None:
-    st.header("The batch that moves the model most proposes new seeds", anchor=False)
     rows = service.store.read(training.steps, run_id)
-    if not rows:
+    moment = _played("The batch that moves the model most proposes new seeds", summary, rows)
+    if rows:
+        _curves(run_id, rows, moment, "overview_story_training")
+    else:
         st.text("No batch of this run was trained.")
-        return
-    figure = training_charts.curves({run_id: rows}, "raw", log=False, lit=None)
-    st.plotly_chart(figure, key="overview_story_training", config=charts.CONFIG, alt="Loss and gradient norm")
+
+
+def _played(heading: str, summary: dict[str, Any], steps: Sequence[Mapping[str, Any]]) -> Moment:
+    """The heading of a part that shows a run's course, and what plays it once it has ended: the same window in each."""
+    left, right = st.columns([5, 6], vertical_alignment="bottom", gap="medium")
+    left.header(heading, anchor=False)
+    if shell.is_alive(summary["status"]):
+        return Moment(0, 0)
+    with right:
+        return playing.player("overview", summary["iteration"], lambda: steps)
+
+
+def _curves(run_id: str, rows: Sequence[Mapping[str, Any]], moment: Moment, key: str) -> None:
+    figure = training_charts.curves({run_id: rows}, "raw", log=False, lit=(), height=500, moment=moment)
+    saving.chart(figure, key, "Loss and gradient norm")
 
 
 def _the_seeds(service: Desk, run_id: str, summary: dict[str, Any]) -> None:
@@ -96,16 +118,19 @@ STORIES: dict[str, Callable[[Desk, str, dict[str, Any]], None]] = {
 }
 
 
-def picture(service: Desk, run_id: str, height: int, key: str) -> bool:
-    """The run's map as a picture; False while there is none."""
+def picture(service: Desk, run_id: str, height: int, key: str, moment: Moment | None = None) -> bool:
+    """The run's map as a picture, as far as it has come at a moment; False while there is none."""
     if service.store.read(maps.current) is None:
         return False
     rows = mapping.frame(service.store, run_id)
     if not len(rows):
         return False
     everything = np.ones(len(rows), dtype=bool)
-    drawn = mapping.drawn(rows, everything, ~everything, mapping.MOST_DRAWN_SVG)
+    whole = mapping.drawn(rows, everything, ~everything, mapping.MOST_DRAWN_SVG)
+    drawn = whole if moment is None or moment.whole else whole[whole["since"] <= moment.window]
     figure = scatter.figure(scatter.layers(drawn, np.ones(len(drawn), dtype=bool), "status"), svg=True)
+    scatter.hold_axes(figure, whole)
     figure.update_layout(height=height, dragmode=False)
-    st.plotly_chart(figure, key=key, config={**charts.CONFIG, "staticPlot": True}, alt=f"Map of {len(drawn):,} tasks")
+    rows_behind = None if wanted() else lambda: drawn[mapping.SAVED].to_dict("records")
+    saving.chart(figure, key, f"Map of {len(drawn):,} tasks", rows_behind)
     return True

@@ -1,18 +1,45 @@
-"""Figures to take away: PNG or SVG by the camera above the figure, and the data behind it as CSV."""
+"""Every figure is drawn here, and can be taken away: PNG or SVG by the camera above it, the data behind it as CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from store.cells import cell
 
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
 FORMATS = {"png": "PNG", "svg": "SVG"}
 Rows = Sequence[Mapping[str, Any]]
+
+
+def chart(
+    figure: Figure,
+    key: str,
+    alt: str,
+    rows: Callable[[], Rows] | None = None,
+    *,
+    name: str = "",
+    note: str = "",
+    more: Mapping[str, Any] | None = None,
+    **events: Any,
+) -> Any:
+    """Draw a figure, its `note` under it, and what saves it; returns the event that Streamlit does.
+
+    `rows` gives the data behind it; without it only the camera is there. The keys of what saves it, and its files,
+    begin with `name`, `key` if there is none. `more` goes into Plotly's configuration, `events` to Streamlit.
+    """
+    event = st.plotly_chart(figure, key=key, config=config(name or key, **(more or {})), alt=alt, **events)
+    if note:
+        st.caption(note)
+    if rows is not None:
+        offer(name or key, rows)
+    return event
 
 
 def config(key: str, **more: Any) -> dict[str, Any]:

@@ -126,6 +126,13 @@ def figure(
     )
 
 
+def hold_axes(made: Figure, rows: pd.DataFrame) -> None:
+    """The axes of all these rows, whichever of them are drawn."""
+    for update, values in ((made.update_xaxes, rows["x"]), (made.update_yaxes, rows["y"])):
+        margin = 0.04 * float(values.max() - values.min()) or 1.0
+        update(range=[float(values.min()) - margin, float(values.max()) + margin])
+
+
 def _add(made: Figure, rows: pd.DataFrame, svg: bool, **look: object) -> None:
     add = made.add_scatter if svg else made.add_scattergl
     add(

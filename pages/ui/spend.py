@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import charts, words
+from pages.ui import charts, saving, words
 from pages.ui.tables import number, table
 from sedi_engine.desk import Desk
 from store import spend
@@ -33,7 +33,7 @@ def show(service: Desk, _run_id: str | None) -> None:
         return
     if by == "day":
         figure = charts.spend_by_day(tuple(row["of"] for row in rows), tuple(row["cost_usd"] for row in rows))
-        st.plotly_chart(figure, key="runs_spend_chart", config=charts.CONFIG, alt="USD spent by day")
+        saving.chart(figure, "runs_spend_chart", "USD spent by day", lambda: rows)
     shown = [{**row, "cost": _cost(row)} for row in rows]
     table(shown, {**COLUMNS, "of": by}, "runs_spend", prompt_tokens=number(), completion_tokens=number())
 

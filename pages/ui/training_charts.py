@@ -14,6 +14,8 @@ from sedi_engine.batch_study import length_residual
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+    from pages.ui.playing import Moment
+
 Rows = Sequence[Mapping[str, Any]]
 NORMS = {
     "raw": "raw",
@@ -65,8 +67,18 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def curves(runs: Mapping[str, Rows], form: str, log: bool, lit: int | None, height: int = 520) -> Figure:
-    """Loss above, gradient norm below, a colour and a dash a run; superseded steps in grey; the lit step marked."""
+def curves(
+    runs: Mapping[str, Rows],
+    form: str,
+    log: bool,
+    lit: Collection[int],
+    height: int = 520,
+    moment: Moment | None = None,
+) -> Figure:
+    """Loss above, gradient norm below, a colour and a dash a run; superseded steps in grey; the lit steps marked.
+
+    At a `moment` of the run only what was reached by then is drawn, between the axes of the whole.
+    """
     from plotly.subplots import make_subplots
 
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.07)
@@ -76,6 +88,9 @@ def curves(runs: Mapping[str, Rows], form: str, log: bool, lit: int | None, heig
         stands, old = [r for r in rows if not r["superseded"]], [r for r in rows if r["superseded"]]
         label = f"{run_id}: " if several else ""
         norms = norm_values(stands, form)
+        if moment is not None:
+            norms = [norm for one, norm in zip(stands, norms, strict=True) if moment.reached(one)]
+            stands, old = [r for r in stands if moment.reached(r)], [r for r in old if moment.reached(r)]
         _line(figure, 1, stands, [_finite(r["loss"]) for r in stands], f"{label}loss", colour, dash)
         _held_out(figure, stands, f"{label}held-out loss", ORANGE if not several else colour)
         _line(figure, 2, stands, norms, f"{label}{_what(form)}", colour if several else GREEN, dash)
@@ -83,15 +98,60 @@ def curves(runs: Mapping[str, Rows], form: str, log: bool, lit: int | None, heig
         _superseded(figure, old, form)
         if not place:
             _windows(figure, stands)
-    if lit is not None:
-        figure.add_vline(x=lit, line={"color": VERMILION, "width": 1.5, "dash": "dot"}, row="all", col=1)
+    _lit(figure, next(iter(runs.values())), form, lit)
     kind = "log" if log else "linear"
     figure.update_yaxes(title_text="loss, nats per token", type=kind, row=1, col=1)
     signed = form in ("detrended", "residual")
     figure.update_yaxes(title_text=_what(form), type="linear" if signed else kind, row=2, col=1)
     figure.update_xaxes(title_text="optimiser step", row=2, col=1, **whole(max(map(len, runs.values()), default=0)))
+    if moment is not None and not moment.whole:
+        _hold_axes(figure, runs, form, log)
     figure.update_layout(clickmode="event+select")
     return dress(figure, height)
+
+
+def _lit(figure: Figure, rows: Rows, form: str, lit: Collection[int]) -> None:
+    """Steps that are looked at: ringed, and a single one with a line through both curves."""
+    if len(lit) == 1:
+        figure.add_vline(x=min(lit), line={"color": VERMILION, "width": 1.5, "dash": "dot"}, row="all", col=1)
+        return
+    stands = [one for one in rows if not one["superseded"]]
+    pairs = ((1, [_finite(one["loss"]) for one in stands]), (2, norm_values(stands, form)))
+    for row, values in pairs if lit else ():
+        ringed = [(one["step"], value) for one, value in zip(stands, values, strict=True) if one["step"] in lit]
+        figure.add_scatter(
+            x=[step for step, _ in ringed],
+            y=[value for _, value in ringed],
+            name="looked at",
+            showlegend=False,
+            mode="markers",
+            marker={"size": 13, "symbol": "circle-open", "color": VERMILION, "line": {"width": 2}},
+            hoverinfo="skip",
+            row=row,
+            col=1,
+        )
+
+
+def _hold_axes(figure: Figure, runs: Mapping[str, Rows], form: str, log: bool) -> None:
+    """The axes of the whole runs, so that a curve that draws itself does not move."""
+    stands = [[row for row in rows if not row["superseded"]] for rows in runs.values()]
+    losses = [row[field] for rows in stands for row in rows for field in ("loss", "heldout_loss")]
+    norms = [value for rows in stands for value in norm_values(rows, form)]
+    signed = form in ("detrended", "residual")
+    last = max((row["step"] for rows in stands for row in rows), default=1)
+    figure.update_xaxes(range=[0.5, last + 0.5])
+    figure.update_yaxes(range=_span(losses, log), row=1, col=1)
+    figure.update_yaxes(range=_span(norms, log and not signed), row=2, col=1)
+
+
+def _span(values: Sequence[float | None], log: bool) -> list[float] | None:
+    """From the least to the most of them with a margin, as Plotly takes it; None where there are none."""
+    known = [value for value in map(_finite, values) if value is not None and (value > 0 or not log)]
+    if not known:
+        return None
+    low, high = (math.log10(one) if log else one for one in (min(known), max(known)))
+    margin = 0.08 * (high - low) or 0.5
+    return [low - margin, high + margin]
 
 
 def _what(form: str) -> str:
@@ -188,43 +248,19 @@ def _windows(figure: Figure, rows: Rows) -> None:
             )
 
 
-def lit_norms(rows: Rows, lit: Collection[int]) -> Figure:
-    """Gradient norm over the steps that stand, some batches lit."""
-    from plotly.graph_objects import Figure
-
-    figure = Figure()
-    stands = [one for one in rows if not one["superseded"]]
-    chosen = [one for one in stands if one["step"] in lit]
-    figure.add_scatter(
-        x=[one["step"] for one in stands],
-        y=norm_values(stands, "raw"),
-        name="gradient norm",
-        mode="lines+markers",
-        line={"color": GREY, "width": 1.5},
-        marker={"size": 6, "color": GREY},
-        hovertemplate="%{y:.3f}",
-    )
-    figure.add_scatter(
-        x=[one["step"] for one in chosen],
-        y=norm_values(chosen, "raw"),
-        name="their batches",
-        mode="markers",
-        marker={"size": 11, "color": VERMILION},
-        hovertemplate="%{y:.3f}",
-    )
-    figure.update_yaxes(title_text="gradient norm")
-    figure.update_xaxes(title_text="optimiser step", **whole(len(stands)))
-    figure.update_layout(clickmode="event+select")
-    return dress(figure, height=240)
+def measured(rows: Rows) -> list[str]:
+    """Which fields of MACHINE some step holds: not every device tells everything."""
+    return [field for field in MACHINE if any(row[field] is not None for row in rows)]
 
 
-def machine(rows: Rows) -> Figure:
-    """Learning rate, speed, memory and work of the device over the steps that stand, side by side."""
+def machine(rows: Rows, fields: Sequence[str]) -> Figure:
+    """Learning rate, speed, memory and work of the device, `fields` of MACHINE, over the steps that stand."""
     from plotly.subplots import make_subplots
 
-    figure = make_subplots(rows=1, cols=len(MACHINE), horizontal_spacing=0.07)
+    figure = make_subplots(rows=1, cols=len(fields), horizontal_spacing=0.07)
     stands = [one for one in rows if not one["superseded"]]
-    for column, (field, title) in enumerate(MACHINE.items(), start=1):
+    for column, field in enumerate(fields, start=1):
+        title = MACHINE[field]
         figure.add_scatter(
             x=[one["step"] for one in stands],
             y=[one[field] for one in stands],
@@ -238,5 +274,6 @@ def machine(rows: Rows) -> Figure:
         )
         figure.update_yaxes(title_text=title, rangemode="tozero", row=1, col=column)
         figure.update_xaxes(title_text="step", row=1, col=column, **whole(len(stands)))
-    figure.update_yaxes(tickformat=".0%", range=[0, 1], row=1, col=len(MACHINE))
+        if field == "device_busy":
+            figure.update_yaxes(tickformat=".0%", range=[0, 1], row=1, col=column)
     return dress(figure, height=240).update_layout(showlegend=False)

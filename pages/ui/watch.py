@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import cards, charts, training_charts, words
+from pages.ui import cards, saving, training_charts, words
 from pages.ui.live import FEED_ROWS, tail
 from pages.ui.tables import number, table, text
 from sedi_engine.costs import projected
@@ -77,9 +77,9 @@ def counts_and_charts(store: Reader, summary: Mapping[str, Any], pulse: Mapping[
         seen = tail(summary["run_id"])
         seen.refresh(store, pulse["iteration"])
         if seen.steps:
-            figure = training_charts.curves({summary["run_id"]: seen.steps}, "raw", log=False, lit=None, height=400)
+            figure = training_charts.curves({summary["run_id"]: seen.steps}, "raw", log=False, lit=(), height=400)
             alt = "Loss and gradient norm over optimiser steps"
-            st.plotly_chart(figure, key="generate_training", config=charts.CONFIG, alt=alt)
+            saving.chart(figure, "generate_training", alt, lambda: seen.steps)
         else:
             st.caption("The chart begins with the first optimiser step, once a window is full.")
 

@@ -123,16 +123,39 @@ def test_a_researcher_explores_a_run_and_a_colleague_sees_the_same(
     assert 0 < flagged <= count
 
 
+POINTS_SEEN = """key => {
+    window.pointsSeen = [];
+    const look = () => {
+        const points = document.querySelectorAll(`.st-key-${key} .scatterlayer .trace:first-child path.point`).length;
+        if (points && pointsSeen.at(-1) !== points) pointsSeen.push(points);
+    };
+    new MutationObserver(look).observe(document.body, {childList: true, subtree: true});
+}"""
+
+
+def drew_itself(page: Page, steps: int) -> None:
+    """The curve that POINTS_SEEN has watched got longer a few steps at a time, up to the last."""
+    seen = page.evaluate("window.pointsSeen")
+    assert seen == sorted(seen)
+    assert len(seen) > steps / 3
+    assert seen[-1] == steps
+
+
 def test_windows_play_and_a_threshold_moves_points(serve, context: BrowserContext, explored: None) -> None:
     server = serve()
     page = open_page(context, f"{server.address}/map?run=r1")
     expect(keyed(page, "map_plot", PLOT)).to_be_visible(timeout=MAP_MS)
     at_rest(page)
+    page.evaluate(POINTS_SEEN, "map_curve")
     keyed(page, "map_play", "button").first.click()
     legend = keyed(page, "map_plot", ".legend")
     for greyed in (150, 102, 52):
         expect(legend.filter(has_text=f"outside the filter ({greyed})")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("recording · window 2 of 3")).to_be_visible()
+    assert "map_iteration=2" in page.url
     expect(legend.filter(has_text="outside the filter")).to_have_count(0, timeout=20_000)
+    expect(keyed(page, "map_play").get_by_text("play_arrow")).to_be_visible(timeout=20_000)
+    drew_itself(page, 12)
     thumb = keyed(page, "map_threshold", "input")
     thumb.focus()
     thumb.press("End")
@@ -168,5 +191,18 @@ def test_a_presenter_opens_the_recorded_run_and_tells_it(serve, context: Browser
         keyed(page, "overview_story").get_by_text(part, exact=True).click()
         expect(seen).to_be_visible(timeout=ON_SCREEN_MS)
     expect(page.get_by_role("link", name="Generate")).to_have_count(0)
+    keyed(page, "overview_story").get_by_text("The map", exact=True).click()
+    at_rest(page)
+    page.evaluate(POINTS_SEEN, "overview_story_curves")
+    keyed(page, "overview_play", "button").first.click()
+    legend = keyed(page, "overview_story_map", ".legend")
+    expect(legend).to_contain_text("seed (14)")
+    expect(legend).not_to_contain_text("kept")
+    for window, kept in ((1, 43), (2, 81)):
+        expect(page.get_by_text(f"recording · window {window} of 3")).to_be_visible()
+        expect(legend).to_contain_text(f"kept ({kept})")
+    expect(legend).to_contain_text("kept (121)")
+    expect(page.get_by_text("recording · window")).to_have_count(0, timeout=20_000)
+    drew_itself(page, 15)
     keyed(page, "overview_leave", "button").click()
     expect(page.get_by_role("link", name="Generate")).to_be_visible()
