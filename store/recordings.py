@@ -25,7 +25,9 @@ from store.errors import RecordingError
 Cursor = duckdb.DuckDBPyConnection
 FORMAT = 1
 HEADER = "recording.json"
-MOST_BYTES = 256 << 20
+MOST_BYTES = 256 << 20  # of the file, and of what its tables unpack to
+MOST_ROWS = 2_000_000
+BATCH_ROWS = 4096
 SEEDS = (
     "SELECT seed_id FROM run_seed WHERE run_id = $run UNION SELECT unnest(demo_seed_ids) FROM call WHERE run_id = $run"
 )
@@ -119,12 +121,51 @@ def _checked(source: BinaryIO | Path) -> tuple[dict[str, pa.Table], str]:
         for name, content in contents.items():
             if hashlib.sha256(content).hexdigest() != header["parts"][f"{name}.parquet"]:
                 raise RecordingError(f"The part {name} of the recording is damaged.", "Copy the file again.")
-        tables = {name: pq.read_table(io.BytesIO(content)) for name, content in contents.items()}
+        tables = _unpacked(contents)
         return tables, _one_run(tables, header)
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError, pa.ArrowException, AttributeError):
         raise RecordingError(
             "The file is no recording, or it is cut.", "Copy it again, or record the run again."
         ) from None
+
+
+def _unpacked(contents: dict[str, bytes]) -> dict[str, pa.Table]:
+    """The tables of packed parts, within bounds: by what they say of themselves first, then by what comes out."""
+    parts = {name: pq.ParquetFile(io.BytesIO(content)) for name, content in contents.items()}
+    told = [part.metadata for part in parts.values()]
+    _check_size(
+        sum(meta.num_rows for meta in told),
+        sum(meta.row_group(group).total_byte_size for meta in told for group in range(meta.num_row_groups)),
+    )
+    tables, size = {}, 0
+    for name, part in parts.items():
+        batches = []
+        for batch in part.iter_batches(_rows_at_once(part.metadata)):
+            size += batch.nbytes
+            _check_size(0, size)
+            batches.append(batch)
+        tables[name] = pa.Table.from_batches(batches, part.schema_arrow)
+    return tables
+
+
+def _rows_at_once(meta: pq.FileMetaData) -> int:
+    """So few rows that they stay within bounds though each held all of the largest column: values may be shared."""
+    columns = (
+        meta.row_group(group).column(column)
+        for group in range(meta.num_row_groups)
+        for column in range(meta.num_columns)
+    )
+    largest = max((column.total_uncompressed_size for column in columns), default=0)
+    return max(1, min(BATCH_ROWS, MOST_BYTES // max(1, largest)))
+
+
+def _check_size(rows: int, size: int) -> None:
+    if rows > MOST_ROWS or size > MOST_BYTES:
+        what = f"{rows:,} rows" if rows > MOST_ROWS else f"{size / 1e6:,.0f} MB"
+        raise RecordingError(
+            f"The recording unpacks to {what}; at most {MOST_ROWS:,} rows and {MOST_BYTES / 1e6:,.0f} MB are read.",
+            "Record a shorter run.",
+        )
 
 
 def _check_version(header: dict[str, Any]) -> None:

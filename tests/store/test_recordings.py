@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import zipfile
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from sedi_engine.exports.recording import OURS, play, record
@@ -67,15 +70,39 @@ def test_a_recording_cannot_be_gone_on_with_and_comes_once(other: Store, recorde
         manager.close()
 
 
-def repacked(path: Path, **changes: object) -> io.BytesIO:
-    """The recording with a changed header, or with parts in place of its own."""
+def repacked(path: Path, fresh: dict[str, bytes] | None = None, **changes: object) -> io.BytesIO:
+    """The recording with a changed header, or with parts in place of its own, whose hashes are right."""
     out = io.BytesIO()
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(out, "w") as new:
-        header = json.loads(old.read("recording.json")) | changes
-        new.writestr("recording.json", json.dumps(header))
+        header = json.loads(old.read("recording.json"))
+        for name, content in (fresh or {}).items():
+            header["parts"][name] = hashlib.sha256(content).hexdigest()
+        new.writestr("recording.json", json.dumps(header | changes))
         for name in old.namelist()[1:]:
-            new.writestr(name, old.read(name))
+            new.writestr(name, (fresh or {}).get(name) or old.read(name))
     return out
+
+
+def bomb(kind: str) -> bytes:
+    """A small file that unpacks to much: to rows, to text, or to one long text that many rows share."""
+    long = pa.array(["x" * (1 << 20)])
+    made = {
+        "rows": lambda: pa.nulls(recordings.MOST_ROWS + 1, pa.string()),
+        "text": lambda: long.take(pa.array(np.zeros(300, dtype=np.int8))),
+        "shared": lambda: pa.DictionaryArray.from_arrays(np.zeros(100_000, dtype=np.int32), long),
+    }[kind]()
+    out = io.BytesIO()
+    pq.write_table(pa.table({"raw": made}), out, compression="zstd", use_dictionary=kind == "shared")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["rows", "text", "shared"])
+def test_a_part_that_unpacks_to_too_much_is_refused_before_it_is_read(other: Store, recorded: Path, kind: str) -> None:
+    content = bomb(kind)
+    assert len(content) < 1 << 20
+    with pytest.raises(RecordingError, match="unpacks to .* at most 2,000,000 rows and 268 MB are read"):
+        play(other, repacked(recorded, {"event.parquet": content}), "bomb.sedi", "ann")
+    assert other.read(runs.run_ids) == []
 
 
 def test_what_is_cut_changed_newer_or_none_says_so_and_changes_nothing(other: Store, recorded: Path) -> None:
