@@ -5,6 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui import (
+    agreement,
+    annotators,
     blind,
     bulk,
     guidelines,
@@ -25,6 +27,7 @@ PARTS = {
     "ledger": "Seed ledger",
     "library": "Library",
     "blind": "Blind test",
+    "people": "People",
 }
 
 
@@ -61,12 +64,19 @@ def blind_part(run_id: str) -> None:
     review.blind_items(service, run_id, curation_settings.load(service.store.folder))
 
 
+def people_part(run_id: str) -> None:
+    """Who decided how much, and how far they agree."""
+    annotators.show(service, service.person.name)
+    agreement.show(service, run_id)
+
+
 DRAWN = {
     "review": review_part,
     "proposals": proposals_part,
     "ledger": lambda run_id: seed_ledger.show(service, run_id),
     "library": library_part,
     "blind": blind_part,
+    "people": people_part,
 }
 
 

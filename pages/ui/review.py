@@ -7,11 +7,12 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import cards, review_block, review_items, words
+from pages.ui import annotators, cards, review_block, review_items, words
 from sedi_engine.curation import surroundings
 from sedi_engine.curation.settings import Curation
 from sedi_engine.desk import Desk
-from store import blind, neighbourhood, review, runs, seeds
+from store import annotators as progress
+from store import blind, curation, decisions, neighbourhood, review, runs, seeds
 from store.review import Wanted
 
 KEY = "seeds_block"
@@ -242,9 +243,9 @@ def blind_items(desk: Desk, run_id: str, settings: Curation) -> None:
 
 
 def colleagues(desk: Desk) -> None:
-    """What others decided since on what this person had decided: both are kept, and both are told."""
-    from store import curation, decisions
-
+    """How far this person is, and what others decided since on what he had decided: both are kept and told."""
+    with st.container(key="seeds_progress"):
+        st.caption(annotators.summary(desk.store.read(progress.progress, runs.now()), desk.person.name, None))
     key = "seeds_heard_to"
     if key not in st.session_state:
         st.session_state[key] = desk.store.read(decisions.last_number)

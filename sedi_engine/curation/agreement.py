@@ -148,9 +148,10 @@ def _kappas(ways: Sequence[Way], kinds: Sequence[str], draws: Draws) -> Values:
 
 
 def _alpha(items: Sequence[Way], kinds: Sequence[str]) -> float:
-    import krippendorff
+    from nltk.metrics.agreement import AnnotationTask
 
-    return float(krippendorff.alpha(value_counts=_counts(items, kinds), level_of_measurement="nominal"))
+    said = ((str(at), str(item), label) for item, way in enumerate(items) for at, label in enumerate(way) if label)
+    return float(AnnotationTask(list(said)).alpha())
 
 
 def _alphas(ways: Sequence[Way], kinds: Sequence[str], draws: Draws) -> Values:
