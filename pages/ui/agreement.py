@@ -43,9 +43,9 @@ def show(service: Any, run_id: str) -> None:
             st.caption("Agreement needs two people who decide the same items of this run; overlap is set for that.")
             return
         st.caption(
-            f"{len(whole.annotators)} people share {whole.items:,} items that two or more of them decided. 1 is perfect agreement, "
-            " 0 what chance alone would give. Intervals: bootstrap over items, 95 %. Intervals that overlap "
-            "show no difference."
+            f"{len(whole.annotators)} people share {whole.items:,} items that two or more of them decided. "
+            "1 is perfect agreement, 0 what chance alone would give. Intervals: bootstrap over items, 95 %. Those that "
+            "overlap show no difference."
         )
         several = [whole, *two_by_two[:MOST_PAIRS]] if len(whole.annotators) > 2 else [whole]
         shown = [_row(one, estimate) for one in several for estimate in one.estimates]
