@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from pages.ui.charts import BLUE, GREY, dress, whole
+from pages.ui.charts import BLUE, GREY, VERMILION, dress, whole
+from sedi_engine.curation.filter_quality import Point
 from sedi_engine.curation.intervals import Share
 
 if TYPE_CHECKING:
@@ -80,3 +81,37 @@ def disagreement(rows: Rows) -> Figure:
     figure.update_xaxes(title_text="credit, shrunken mean z")
     figure.update_yaxes(title_text="children disputed", range=[-0.03, 1.03], tickformat=".0%")
     return dress(figure, 300).update_layout(hovermode="closest")
+
+
+def filter_quality(points: Sequence[Point], own: float) -> Figure:
+    """Precision and recall over τ with their 95 % intervals as bands; the run's own τ as a line."""
+    from plotly.graph_objects import Figure
+
+    figure = Figure()
+    for name, colour, dash in (("precision", BLUE, "solid"), ("recall", VERMILION, "dash")):
+        told = [(point.threshold, getattr(point, name)) for point in points if getattr(point, name).of]
+        x = [threshold for threshold, _ in told]
+        figure.add_scatter(
+            x=[*x, *reversed(x)],
+            y=[*(one.high for _, one in told), *(one.low for _, one in reversed(told))],
+            fill="toself",
+            fillcolor=colour,
+            opacity=0.15,
+            line={"width": 0},
+            hoverinfo="skip",
+            showlegend=False,
+        )
+        figure.add_scatter(
+            x=x,
+            y=[one.value for _, one in told],
+            customdata=[(one.hits, one.of, one.low, one.high) for _, one in told],
+            name=name,
+            mode="lines",
+            line={"color": colour, "dash": dash, "width": 2.2, "shape": "hv"},
+            hovertemplate="%{customdata[0]} of %{customdata[1]}: %{y:.0%} (%{customdata[2]:.0%} to "
+            "%{customdata[3]:.0%})",
+        )
+    figure.add_vline(x=own, line={"color": GREY, "width": 1.5, "dash": "dot"}, annotation_text=f"the run’s τ {own:g}")
+    figure.update_xaxes(title_text="threshold τ: drop where max ROUGE-L is above it", range=[0.495, 1.005])
+    figure.update_yaxes(title_text="share of the labelled", range=[-0.02, 1.05], tickformat=".0%")
+    return dress(figure, 340)
