@@ -18,7 +18,8 @@ from store.errors import StudioError
 TITLE = "SeDi Studio"
 PARAMETER = "me"  # open login: the name, so that a refresh keeps it
 NAME, TOKEN, TICKET = "person_name", "login_token", "login_ticket"
-LONGEST_SECRET = 400
+LONGEST_SECRET, SHOWN_NAME = 400, 24
+WIDTH_PX = 420
 MAY = {
     "viewer": "You may look at everything and export it.",
     "annotator": "You may decide: accept, reject, rescue, flag, edit, use as seed, undo.",
@@ -61,7 +62,7 @@ def badge(who: Person, logins: Logins) -> None:
     """Name and role, small, and the way to change them."""
     config = access.configured()
     with st.container(horizontal=True, vertical_alignment="center", width="content", gap="small", key="shell_person"):
-        st.text(f"{who.name} · {who.role}")
+        st.text(f"{_short(who.name)} · {who.role}")
         with st.popover("", icon=":material/person:", key="shell_person_more"):
             st.text(MAY[who.role])
             if config.login == "open":
@@ -70,6 +71,10 @@ def badge(who: Person, logins: Logins) -> None:
                 _offer(config, logins)
             else:
                 st.button("Log out", icon=":material/logout:", key="shell_logout", on_click=_log_out, args=(logins,))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= SHOWN_NAME else f"{name[:SHOWN_NAME]}…"
 
 
 def _by_own_word(config: AccessConfig, _logins: Logins) -> Person:
@@ -109,11 +114,12 @@ def _offer(config: AccessConfig, logins: Logins) -> None:
     if config.login == "oidc":
         st.button("Log in", type="primary", icon=":material/login:", key="login_enter", on_click=st.login)
         return
-    with st.form("login", width=420):
+    with st.form("login", width=WIDTH_PX):
         st.text_input("Your name", key="login_name", max_chars=LONGEST_NAME, autocomplete="username")
         st.text_input("Secret", type="password", key="login_secret", max_chars=LONGEST_SECRET)
         st.form_submit_button("Log in", type="primary", key="login_enter", on_click=_enter, args=(config, logins))
-    cards.notice()
+    with st.container(width=WIDTH_PX):
+        cards.notice()
 
 
 def _enter(config: AccessConfig, logins: Logins) -> None:

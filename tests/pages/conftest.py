@@ -31,12 +31,12 @@ def service(data: Path) -> Service:
 
 @pytest.fixture
 def show(data: Path) -> Open:
-    """A page as a browser would open it: its file's name, and the run of the address."""
+    """A page as a browser would open it: its file's name, and what the address names, such as the run."""
 
-    def open_page(page: str = "overview", run: str | None = None) -> AppTest:
+    def open_page(page: str = "overview", run: str | None = None, **address: str) -> AppTest:
         app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-        if run:
-            app.query_params["run"] = run
+        for name, value in {**({"run": run} if run else {}), **address}.items():
+            app.query_params[name] = value
         app.run()
         if page != "overview":
             app.switch_page(f"pages/{page}.py").run()
