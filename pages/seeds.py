@@ -9,6 +9,7 @@ from pages.ui import (
     annotators,
     blind,
     bulk,
+    filter_quality,
     guidelines,
     library,
     proposing,
@@ -65,9 +66,10 @@ def blind_part(run_id: str) -> None:
 
 
 def people_part(run_id: str) -> None:
-    """Who decided how much, and how far they agree."""
+    """Who decided how much, how far they agree, and how far the filter agrees with them."""
     annotators.show(service, service.person.name)
     agreement.show(service, run_id)
+    filter_quality.show(service, run_id)
 
 
 DRAWN = {
