@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import cards, charts, command, mapping, review_items, scatter, words
+from pages.ui import cards, command, mapping, review_items, saving, scatter, words
 from pages.ui.tables import table
 from sedi_engine.desk import Desk
 from store import maps, neighbourhood, review, seeds, views
@@ -172,7 +172,8 @@ def _map(desk: Desk, run_id: str, changes: list[tuple[str, str]]) -> None:
     tasks = (drawn["S"] != "task").to_numpy()
     figure = scatter.figure(scatter.layers(drawn, tasks, "S"), svg=True)
     figure.update_layout(height=360, dragmode=False)
-    st.plotly_chart(figure, key=f"{PAGE}_map", config=charts.CONFIG, alt="Seeds on the map, before and after")
+    rows = drawn.loc[tasks, ["subject", "x", "y", "S", "instruction"]]
+    saving.chart(figure, f"{PAGE}_map", "Seeds on the map, before and after", lambda: rows.to_dict("records"))
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:

@@ -274,10 +274,9 @@ class Block {
     if (this.editing === item.subject) left.append(this.drawForm(item));
     else for (const [name, text, more] of item.texts) left.append(drawText(name, text, more));
     if (item.diff) left.append(drawDifference(item.diff));
+    left.append(drawNear(item.near), drawList("Seeds in its prompt", item.seeds));
     right.append(this.drawButtons(item), this.drawReasons(), make("div", "review-state"));
     if (item.facts.length) right.append(make("div", "review-facts", item.facts.join("\n")));
-    right.append(drawList("Seeds in its prompt", item.seeds));
-    right.append(drawNear(item.near));
     if (item.place) right.append(make("canvas", "review-map"));
     right.append(drawList("Said before", item.history));
     if (this.data.guidelines) {
