@@ -54,7 +54,7 @@ LEFT JOIN (SELECT subject, count(*) AS holders FROM assignment WHERE annotator <
            GROUP BY subject) held ON held.subject = item.subject
 """
 OPEN = "NOT coalesce(mine, false) AND coalesce(people, 0) + coalesce(holders, 0) < $overlap"
-FREE = "coalesce(holders, 0) = 0"
+FREE = "coalesce(holders, 0) = 0 AND $overlap > 0"  # every queue is bound to the same values
 SETTLED = """
 SELECT subject FROM effective_decision WHERE of_fate GROUP BY subject HAVING max_by(queue, decision_id) = 'disputed'
 """
