@@ -21,6 +21,8 @@ from store.database import Store
 from store.errors import RecordingError, StudioError
 from tests.pages.builder import explored
 
+SOME_BYTES = 1 << 20
+
 
 @pytest.fixture
 def other(tmp_path: Path) -> Iterator[Store]:
@@ -85,10 +87,10 @@ def repacked(path: Path, fresh: dict[str, bytes] | None = None, **changes: objec
 
 def bomb(kind: str) -> bytes:
     """A small file that unpacks to much: to rows, to text, or to one long text that many rows share."""
-    long = pa.array(["x" * (1 << 20)])
+    long = pa.array(["x" * SOME_BYTES])
     made = {
         "rows": lambda: pa.nulls(recordings.MOST_ROWS + 1, pa.string()),
-        "text": lambda: long.take(pa.array(np.zeros(300, dtype=np.int8))),
+        "text": lambda: long.take(pa.array(np.zeros(9, dtype=np.int8))),
         "shared": lambda: pa.DictionaryArray.from_arrays(np.zeros(100_000, dtype=np.int32), long),
     }[kind]()
     out = io.BytesIO()
@@ -97,10 +99,13 @@ def bomb(kind: str) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["rows", "text", "shared"])
-def test_a_part_that_unpacks_to_too_much_is_refused_before_it_is_read(other: Store, recorded: Path, kind: str) -> None:
+def test_a_part_that_unpacks_to_too_much_is_refused_before_it_is_read(
+    other: Store, recorded: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recordings, "MOST_BYTES", 8 * SOME_BYTES)
     content = bomb(kind)
-    assert len(content) < 1 << 20
-    with pytest.raises(RecordingError, match="unpacks to .* at most 2,000,000 rows and 268 MB are read"):
+    assert len(content) < SOME_BYTES
+    with pytest.raises(RecordingError, match="unpacks to .* at most 2,000,000 rows and 8 MB are read"):
         play(other, repacked(recorded, {"event.parquet": content}), "bomb.sedi", "ann")
     assert other.read(runs.run_ids) == []
 
