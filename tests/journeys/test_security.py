@@ -15,8 +15,10 @@ from playwright.sync_api import BrowserContext, expect
 
 from sedi_engine.service import Service
 from sedi_engine.web import HEADERS
-from tests.browser import keyed
-from tests.pages.builder import HOSTILE, in_review, on_map
+from store import runs
+from tests.browser import at_rest, keyed
+from tests.pages.builder import HOSTILE, begin, in_review, on_map, window
+from tests.story import Story
 
 pytestmark = pytest.mark.browser
 
@@ -80,6 +82,50 @@ def test_hostile_words_are_text_and_nothing_leaves_the_machine(
     assert listener.hits == dialogs == []
     outside = [url for url in asked if not url.startswith((server.address, "data:", "blob:"))]
     assert outside == []
+
+
+ODD = (
+    "<h1>Heading</h1><img src='{url}/img.png'> <style>@import '{url}/style.css'</style>",
+    "![leak]({url}/markdown.png) [[1]]({url}/link)",
+    "\u202eevil \u0627\u0644\u0639\u0631\u0628\u064a\u0629 \u05e2\u05d1\u05e8\u05d9\u05ea 👩‍👩‍👧‍👦 🇩🇪 \ufdd0",
+    "bell \x07 escape \x1b[31m red \x1b[0m null-like \x01 tab\t line\r\nbreak \u2028 \ufeff end",
+    "{long}",
+)
+
+
+def test_odd_records_are_shown_beside_the_rest_and_fetch_nothing(
+    folder: Path, serve, context: BrowserContext, listener: Listener
+) -> None:
+    """Text of 200 kB, HTML, Markdown, right to left, emoji, control characters: map, record, batch and curve stand."""
+    long = f"![x]({listener.url}/long.png) " + "word " * 40_000
+    service = Service(folder)
+    story = Story()
+    begin(service.store, story)
+    for number in (1, 2):
+        texts = tuple(text.format(url=listener.url, long=long) for text in ODD)
+        story.tell(service.store, *window(story, number, calls=3, texts=texts))
+    service.store.write(runs.set_status, "r1", "completed")
+    on_map(service.store, "r1")
+    service.close()
+    server = serve()
+    seen = {
+        "map": "map_plot .js-plotly-plot",
+        "map?step=1": "map_table canvas",
+        "batch?step=1": "batches_members canvas",
+        "train?step=1": "batch_brief_members canvas",
+        **{f"map?item=candidate:r1-0-{place}": "map_record" for place in range(len(ODD))},
+    }
+    page = context.new_page()
+    for path, there in seen.items():
+        page.goto(f"{server.address}/{path}")
+        expect(page.locator(f".st-key-{there}").first).to_be_visible(timeout=30_000)
+        at_rest(page)
+        assert page.locator("[data-testid=stException]").count() == 0, path
+    expect(keyed(page, "map_record")).to_contain_text("characters in all")
+    page.goto(f"{server.address}/map?item=candidate:r1-0-0")
+    expect(page.get_by_text("<h1>Heading</h1>").first).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    assert listener.hits == []
 
 
 def test_every_answer_carries_the_headers(folder: Path, serve) -> None:
