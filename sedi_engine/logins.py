@@ -19,14 +19,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-# signs and dates tokens; it comes with Streamlit
+# signs and dates tokens
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from sedi_engine.access import ROLES, AccessConfig, Person, Role, secret_of
 from sedi_engine.errors import AccessError
 
 KEY_FILE = "login.key"
-COOKIE = "sedi_login"
+COOKIE, TICKET_HEADER = "sedi_login", "Sedi-Ticket"
 LONGEST_S = 12 * 3600
 TICKET_S = 60.0
 WINDOW_S, FAILURES_EACH, FAILURES_IN_ALL = 60.0, 5, 30

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sedi_engine import service
-from sedi_engine.logins import COOKIE, LONGEST_S
+from sedi_engine.logins import COOKIE, LONGEST_S, TICKET_HEADER
 from store.errors import StudioError
 
 POLICY = {
@@ -43,7 +43,6 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-TICKET_HEADER = "Sedi-Ticket"
 
 
 class SecurityHeaders:

@@ -11,8 +11,7 @@ from pages.ui import cards, present
 from sedi_engine import access
 from sedi_engine.access import GUEST, LONGEST_NAME, AccessConfig, Person
 from sedi_engine.errors import AccessError
-from sedi_engine.logins import COOKIE, Logins
-from sedi_engine.web import TICKET_HEADER
+from sedi_engine.logins import COOKIE, TICKET_HEADER, Logins
 from store.errors import StudioError
 
 TITLE = "SeDi Studio"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from sedi_engine.access import own_name
-from sedi_engine.logins import COOKIE
+from sedi_engine.logins import COOKIE, TICKET_HEADER
 from sedi_engine.service import Service
 from store.connection import fetch
 from store.database import Store
@@ -179,3 +180,13 @@ def test_the_presentation_decides_nothing(reviewed: Path, secrets: Path, serve, 
         other.close()
     server.stop()
     assert written(reviewed) == before
+
+
+@pytest.mark.parametrize("headers", [{}, {TICKET_HEADER: "made-up"}, {TICKET_HEADER: ""}], ids=str)
+def test_no_cookie_without_a_ticket(folder: Path, serve, headers: dict[str, str]) -> None:
+    server = serve()
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection.request("POST", "/login", headers=headers)
+    answer = connection.getresponse()
+    assert (answer.status, answer.headers["Set-Cookie"]) == (403, None)
+    connection.close()

@@ -162,6 +162,17 @@ def test_guests_see_what_the_table_says(
     assert any(one.key == "login_enter" for one in show("overview").button)
 
 
+def test_a_viewer_who_opens_the_map_does_not_bring_it_up_to_date(
+    show: Open, service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    use(monkeypatch, tmp_path, '[access]\neverybody_else = "viewer"\n')
+    in_review(service)
+    before = everything(service.store)
+    app = show("diversity")
+    assert any("are not on the map yet" in one.value for one in app.caption)
+    assert service.maps.progress.doing is None and everything(service.store) == before
+
+
 @pytest.mark.parametrize(("page", "address", "some"), SCREENS)
 @pytest.mark.parametrize("who", [{"me": "ana"}, {"me": "cyd", "overview_present": "true"}], ids=str)
 def test_a_forged_press_of_a_dimmed_button_does_nothing(
