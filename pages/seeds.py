@@ -56,7 +56,8 @@ def proposals_part(run_id: str) -> None:
 def library_part(run_id: str) -> None:
     """What runs start from, and what this one made of it."""
     library.show(service)
-    seed_ledger.library(service, run_id)
+    if run_id:
+        seed_ledger.library(service, run_id)
 
 
 def blind_part(run_id: str) -> None:
@@ -84,13 +85,11 @@ DRAWN = {
 
 service = shell.open_service()
 chosen = shell.choose_run(service, PAGE, "Seeds")
-if chosen is None:
-    library.show(service)
-else:
-    part = st.segmented_control(
-        "Part", list(PARTS), format_func=PARTS.get, default="review", required=True, key="seeds_part",
-        bind="query-params", label_visibility="collapsed",
-    )  # fmt: skip
-    DRAWN[part or "review"](chosen)
-    if not shell.is_alive(service.store.read(views.pulse, chosen)["status"]):
-        shell.notice_revival(service, chosen)
+offered = list(PARTS) if chosen else ["review", "library"]
+part = st.segmented_control(
+    "Part", offered, format_func=PARTS.get, default="review", required=True, key="seeds_part",
+    bind="query-params", label_visibility="collapsed",
+)  # fmt: skip
+DRAWN[part or "review"](chosen or "")
+if chosen and not shell.is_alive(service.store.read(views.pulse, chosen)["status"]):
+    shell.notice_revival(service, chosen)

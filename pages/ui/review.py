@@ -41,13 +41,23 @@ MEASURES = {
     "credit": "credit of its seeds",
     "novelty": "novelty (1 − cosine to the nearest seed)",
 }
+FILTERS = (
+    "seeds_order",
+    "seeds_descending",
+    "seeds_low",
+    "seeds_high",
+    "seeds_iterations",
+    "seeds_origins",
+    "seeds_by",
+    "seeds_words",
+)
 ORIGINS = ("machine", "stream", "edit")
 
 
 def choose(desk: Desk, run_id: str, settings: Curation) -> Wanted:
     """The queue and what narrows it, from the widgets above the block; the first that is not empty at the start."""
     counts = desk.store.read(review.counts, _wanted(desk, run_id, settings, "all"))
-    asked = st.query_params.get("queue")
+    asked = st.query_params.get("queue", st.session_state.get("seeds_queue_left"))
     first = next((name for name in QUEUES if counts[name]), "all")
     st.session_state["seeds_queue"] = asked if asked in QUEUES else first
     # The labels carry counts, so that the address is kept here: a bound widget would write its label there.
@@ -56,13 +66,13 @@ def choose(desk: Desk, run_id: str, settings: Curation) -> Wanted:
         required=True, label_visibility="collapsed", on_change=_chose,
     )  # fmt: skip
     wanted = _wanted(desk, run_id, settings, queue or "all")
-    if queue not in review.OF_CANDIDATES:
+    if not run_id or queue not in review.OF_CANDIDATES:
         return wanted
     return _narrowed(desk, run_id, wanted)
 
 
 def _chose() -> None:
-    st.query_params["queue"] = st.session_state["seeds_queue"]
+    st.session_state["seeds_queue_left"] = st.query_params["queue"] = st.session_state["seeds_queue"]
 
 
 def _wanted(desk: Desk, run_id: str, settings: Curation, queue: str) -> Wanted:
@@ -72,25 +82,36 @@ def _wanted(desk: Desk, run_id: str, settings: Curation, queue: str) -> Wanted:
 
 
 def _narrowed(desk: Desk, run_id: str, wanted: Wanted) -> Wanted:
+    _remembered()
+    bound: dict[str, Any] = {"bind": "query-params"}
     with st.popover("Filter and order", icon=":material/tune:", key="seeds_filter"):
-        measure = st.selectbox("Order by", list(MEASURES), format_func=MEASURES.get, key="seeds_order",
-                               bind="query-params")  # fmt: skip
-        descending = st.toggle("Largest or newest first", key="seeds_descending", bind="query-params")
+        measure = st.selectbox("Order by", list(MEASURES), format_func=MEASURES.get, key="seeds_order", **bound)
+        descending = st.toggle("Largest or newest first", key="seeds_descending", **bound)
         low = high = None
         if measure != "judged":
             left, right = st.columns(2)
-            low = left.number_input("At least", value=None, format="%.3f", key="seeds_low")
-            high = right.number_input("At most", value=None, format="%.3f", key="seeds_high")
+            low = left.number_input("At least", value=None, format="%.3f", key="seeds_low", **bound)
+            high = right.number_input("At most", value=None, format="%.3f", key="seeds_high", **bound)
         windows = (desk.store.read(runs.get, run_id) or {}).get("iteration", 0)
-        iterations = st.multiselect("Windows", list(range(1, windows + 2)), key="seeds_iterations")
-        origins = st.multiselect("Origin", ORIGINS, key="seeds_origins")
+        iterations = st.multiselect("Windows", list(range(1, windows + 2)), key="seeds_iterations", **bound)
+        origins = st.multiselect("Origin", ORIGINS, key="seeds_origins", **bound)
         people = [row["by"] for row in desk.store.read(review.people)]
         by = st.selectbox("Decided by", people, index=None, key="seeds_by", placeholder="anybody")
-        search = st.text_input("Words of the task", key="seeds_words", max_chars=200)
+        search = st.text_input("Words of the task", key="seeds_words", max_chars=200, **bound)
+    st.session_state["seeds_remembered"] = {key: st.session_state.get(key) for key in FILTERS}
     return wanted.model_copy(
         update={"measure": measure, "descending": descending, "low": low, "high": high, "origins": tuple(origins),
                 "iterations": tuple(iterations), "decided_by": by or "", "search": search.strip()}
     )  # fmt: skip
+
+
+def _remembered() -> None:
+    """What narrowed the queue when this page was left: Streamlit forgets a widget that is not drawn."""
+    if "seeds_order" in st.session_state or any(key in st.query_params for key in FILTERS):
+        return
+    for key, value in st.session_state.get("seeds_remembered", {}).items():
+        if value is not None:
+            st.session_state[key] = value
 
 
 def novelty(desk: Desk, wanted: Wanted) -> Any:
@@ -137,6 +158,7 @@ def show(desk: Desk, wanted: Wanted, settings: Curation) -> None:
     data = {
         "storage": f"{desk.store.folder.name}:{wanted.run_id}:{desk.person.name}",
         "queue": wanted.queue,
+        "run": wanted.run_id,
         "items": shown,
         "taken": held.taken,
         "said": held.said[-SAID_KEPT:],

@@ -268,6 +268,7 @@ class Block {
     const head = make("div", "review-head");
     for (const [text, colour] of item.badges) head.append(make("span", `review-badge review-${colour}`, text));
     head.append(make("span", "review-id", item.title));
+    if (item.task) head.append(link("whole lineage", `map?run=${encodeURIComponent(this.data.run)}&item=${encodeURIComponent(item.task)}`));
     const rest = this.data.left === null ? "" : `${Math.max(0, this.data.left - this.doneHere()).toLocaleString("en")} left`;
     head.append(make("span", "review-left", rest));
     left.append(head);
@@ -393,6 +394,14 @@ function button(label, name, act) {
   const made = make("button", name, label);
   made.type = "button";
   made.onclick = act;
+  return made;
+}
+
+function link(text, address) {
+  const made = make("a", "review-link", text);
+  made.href = address;
+  made.target = "_blank";
+  made.rel = "noopener";
   return made;
 }
 

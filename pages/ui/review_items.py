@@ -84,6 +84,7 @@ def _item(
         "subject": row["subject"],
         "seen": row.get("seen", 0),
         "title": "" if not found else row["subject"].partition(":")[2],
+        "task": task if found else "",
         "badges": badges,
         "keys": dict(keys),
         "editable": keys.get("edit", "Edit") is not None,

@@ -111,7 +111,7 @@ def run(records: int, rounds: int, tell: Callable[[str], None]) -> dict[str, Any
         script.with_name("hover.json").write_text(json.dumps(large_store.texts(DRAWN)), encoding="utf-8")
         load = os.getloadavg()[0]
         bare_command = ("-m", "streamlit", "run", str(script), "--server.port")
-        with _serving(Server(folder)) as ours, _serving(Server(folder, bare_command, "/_stcore/health")) as bare:
+        with serving(Server(folder)) as ours, serving(Server(folder, bare_command, "/_stcore/health")) as bare:
             context = browser.new_context(viewport={"width": 1440, "height": 900})
             context.set_default_timeout(120_000)
             with Job(folder, ours.pid) as job:
@@ -132,7 +132,8 @@ def run(records: int, rounds: int, tell: Callable[[str], None]) -> dict[str, Any
 
 
 @contextlib.contextmanager
-def _serving(server: Server) -> Iterator[Server]:
+def serving(server: Server) -> Iterator[Server]:
+    """A server that is stopped at the end."""
     try:
         yield server
     finally:
@@ -177,5 +178,5 @@ def as_table(found: dict[str, Any]) -> str:
             f"{one['measure']:32}{one['seconds']:9.3f}   {one['compared_with']:24}{one['compared_seconds']:9.3f}"
             f"{one['ratio']:8.2f}{one['goal']:7.1f}  {'met' if one['met'] else 'missed'}"
         )
-    load = f"{found['load_before']:.1f} before, {found['load_after']:.1f} after"
-    return "\n".join([*lines, f"{found['records']:,} records, {found['cores']} cores, load {load}."])
+    load = f"{found['load_after']:.1f}"
+    return "\n".join([*lines, f"{found['records']:,} records, {found['cores']} cores, load at the end {load}."])

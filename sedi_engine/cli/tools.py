@@ -125,3 +125,22 @@ def bench_ui(
             say_json(found)
         else:
             typer.echo(measure.as_table(found))
+
+
+@bench.command("review")
+def bench_review(
+    records: Annotated[int, typer.Option(min=1000, help="Candidates in the store.")] = 100_000,
+    decisions: Annotated[int, typer.Option(min=60, help="Decisions in a row.")] = 500,
+    as_json: JsonOption = False,
+) -> None:
+    """Keys to the next item, decisions in a row and queues over a large store, in Chromium, beside a job."""
+    from sedi_engine.bench import review as measure
+    from sedi_engine.bench.ui import as_table
+
+    with errors_in_words():
+        with telling() as tell:
+            found = measure.run(records, decisions, lambda what: tell(what, None))
+        if as_json:
+            say_json(found)
+        else:
+            typer.echo(as_table(found))
