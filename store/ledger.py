@@ -13,17 +13,18 @@ from typing import Any
 
 import duckdb
 
+from store import maps
 from store.connection import fetch, fetch_one
-from store.maps import Vectors, vectors
+from store.maps import Vectors
 
 Cursor = duckdb.DuckDBPyConnection
 
 SHOWN = """
-    SELECT call_index, list_distinct(arg_max(demo_seed_ids, attempt)) AS seed_ids
+    SELECT call_index, list_sort(list_distinct(arg_max(demo_seed_ids, attempt))) AS seed_ids
     FROM call WHERE run_id = $run AND stage <> 'output' GROUP BY call_index
 """
 LEDGER = f"""
-WITH shown AS (SELECT call_index, unnest(seed_ids) AS seed_id, 1.0 / len(seed_ids) AS part FROM ({SHOWN})),
+WITH shown AS (SELECT call_index, unnest(seed_ids) AS seed_id, len(seed_ids) AS among FROM ({SHOWN})),
 spent AS (
     SELECT call_index, sum(prompt_tokens) AS prompt_tokens, sum(completion_tokens) AS completion_tokens,
            sum(coalesce(cost_usd, 0.0)) AS usd, count(*) - count(cost_usd) AS unpriced
@@ -35,13 +36,13 @@ made AS (
 ),
 paid AS (
     SELECT seed_id, count(*) AS calls, coalesce(sum(j.asked), 0)::BIGINT AS asked,
-           sum(part * prompt_tokens) AS prompt_tokens, sum(part * completion_tokens) AS completion_tokens,
-           CASE WHEN sum(unpriced) = 0 THEN sum(part * usd) END AS cost_usd
+           sum(prompt_tokens / among) AS prompt_tokens, sum(completion_tokens / among) AS completion_tokens,
+           CASE WHEN sum(unpriced) = 0 THEN sum(usd / among) END AS cost_usd
     FROM shown JOIN spent USING (call_index)
     LEFT JOIN judgement j ON j.run_id = $run AND j.call_index = shown.call_index GROUP BY seed_id
 ),
 children AS (
-    SELECT seed_id, reason, sum(n)::BIGINT AS n, sum(part * n) AS part_n
+    SELECT seed_id, reason, sum(n)::BIGINT AS n, sum(n / among) AS part_n
     FROM shown JOIN made USING (call_index) GROUP BY ALL
 ),
 verdicts AS (
@@ -131,16 +132,16 @@ def library(cursor: Cursor, run_id: str) -> list[dict[str, Any]]:
     )
 
 
-def territory(cursor: Cursor, run_id: str) -> tuple[tuple[list[str], Vectors], tuple[list[str], Vectors]]:
-    """Names and vectors of a run's active seeds, and of its candidates, as far as they are embedded."""
+def territory(cursor: Cursor, run_id: str) -> tuple[list[str], Vectors, Vectors]:
+    """A run's active seeds with their vectors, and the vectors of its candidates, as far as they are embedded."""
     active = fetch(
         cursor,
         "SELECT 'seed:' || seed_id AS subject FROM run_seed WHERE run_id = ? AND status = 'active' ORDER BY position",
         [run_id],
     )
-    made = fetch(cursor, "SELECT 'candidate:' || candidate_id AS subject FROM candidate WHERE run_id = ?", [run_id])
-    seeds, candidates = (vectors(cursor, [row["subject"] for row in rows]) for rows in (active, made))
-    return ([name.removeprefix("seed:") for name in seeds[0]], seeds[1]), candidates
+    subjects, of_seeds = maps.vectors(cursor, [row["subject"] for row in active])
+    names = [subject.removeprefix("seed:") for subject in subjects]
+    return names, of_seeds, maps.vectors_of_candidates(cursor, run_id)
 
 
 def territory_mark(cursor: Cursor, run_id: str) -> tuple[Any, ...]:

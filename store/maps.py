@@ -88,6 +88,16 @@ def vectors(cursor: Cursor, subjects: Sequence[str]) -> tuple[list[str], Vectors
     )
 
 
+def vectors_of_candidates(cursor: Cursor, run_id: str) -> Vectors:
+    """Vectors (N, d) of a run's candidates, as far as there are any, in no order."""
+    return _vectors(
+        cursor,
+        "SELECT subject, vector FROM embedding "
+        "SEMI JOIN (SELECT 'candidate:' || candidate_id AS subject FROM candidate WHERE run_id = $run) USING (subject)",
+        {"run": run_id},
+    )[1]
+
+
 def fitted_on(cursor: Cursor, version: int) -> tuple[list[str], Vectors, NDArray[np.float64]]:
     """The anchors of a version with their vectors and coordinates (A, 2)."""
     rows = cursor.sql(

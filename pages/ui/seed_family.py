@@ -14,6 +14,7 @@ from store import ledger
 
 KEY = "seeds_ledger_family"
 MEMBERS_SHOWN, CHILDREN_SHOWN, TEXT_SHOWN = 60, 5, 110
+LONG, LONG_PX = 20, 460
 ALL = 2**31
 Rows = Sequence[Mapping[str, Any]]
 
@@ -29,8 +30,10 @@ def show(service: Any, run_id: str, seed_id: str, rows: Rows) -> None:
     known = {row["seed_id"]: row for row in rows}
     shown = [seed_id, *(one.seed_id for one in after if not one.again)][:MEMBERS_SHOWN]
     children = service.store.read(ledger.first_children, run_id, shown, CHILDREN_SHOWN)
-    with st.container(key=KEY, height=420 if len(before) + len(after) > 4 else "content"):
-        st.text("\n".join(_tree(seed_id, before, after, known, children)))
+    with st.container(key=KEY):
+        # Neither wrapped nor read as markup, so that the tree keeps its shape.
+        lines = _tree(seed_id, before, after, known, children)
+        st.code("\n".join(lines), language=None, height=LONG_PX if len(lines) > LONG else "content")
     st.download_button(
         "Family as JSON", lambda: as_json(service, run_id, seed_id, rows), f"family-{_plain(seed_id)}.json",
         "application/json", key=f"{KEY}_json", icon=":material/download:", on_click="ignore",
@@ -47,7 +50,7 @@ def _tree(
 ) -> list[str]:
     """A line a member: its ancestors above it, nearest first, then itself, then all that came of it."""
     promoted = {one.through for one in after}
-    lines = [_line(one.depth, "←", one, known) for one in before[:MEMBERS_SHOWN]]
+    lines = [_line(one.depth - 1, "←", one, known) for one in before[:MEMBERS_SHOWN]]
     lines += _rest(len(before), "ancestors")
     lines.append(_line(0, "●", Member(seed_id, 0), known))
     lines += _children(seed_id, 1, known, children, promoted)
@@ -88,7 +91,7 @@ def _rest(number: int, what: str) -> list[str]:
 
 
 def _indent(depth: int) -> str:
-    return "\u2003\u2003" * depth
+    return "   " * depth
 
 
 def _short(words: str) -> str:

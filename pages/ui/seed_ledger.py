@@ -76,8 +76,7 @@ def show(service: Any, run_id: str) -> None:
 
 @st.cache_data(max_entries=8, show_spinner="Measuring the share of the map …")
 def _shares(_store: Store, folder: str, run_id: str, *mark: Any) -> dict[str, float]:
-    (seed_ids, seeds), (_, candidates) = _store.read(ledger.territory, run_id)
-    return territory.shares(seed_ids, seeds, candidates)
+    return territory.shares(*_store.read(ledger.territory, run_id))
 
 
 def _table(flat: Rows, ids: Sequence[str]) -> None:

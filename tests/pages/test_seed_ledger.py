@@ -31,7 +31,7 @@ def app(service: Service) -> AppTest:
 
 def texts(app: AppTest) -> str:
     assert not app.exception
-    return "\n".join(str(one.value) for one in (*app.text, *app.caption))
+    return "\n".join(str(one.value) for one in (*app.text, *app.caption, *app.code))
 
 
 def test_a_run_whose_prompts_showed_no_seed_says_so(app: AppTest, service: Service) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store import decisions, ledger, runs, writer
+from store import decisions, ledger, maps, runs, writer
 from store.database import Store
 from store.events import Event, SeedCredit
 from tests.store.test_writer import fresh
@@ -149,3 +150,15 @@ def test_the_library_stands_beside_the_run(grown: Store) -> None:
     rows = {row["seed_id"]: row["status"] for row in grown.read(ledger.library, "r1")}
     assert rows == {"s1": "active", "s2": "active", "s3": "left"}
     assert {row["status"] for row in grown.read(ledger.library, "another")} == {None}
+
+
+def test_the_territory_is_of_the_active_seeds_and_the_candidates_of_the_run(grown: Store) -> None:
+    subjects = ["candidate:r1-0-1", "candidate:another", "seed:s3", "seed:m-r1-0-0", "seed:s1"]
+    grown.write(maps.add_vectors, subjects, np.eye(5, dtype=np.float32), "made up")
+    before = grown.read(ledger.territory_mark, "r1")
+    names, seeds, candidates = grown.read(ledger.territory, "r1")
+    assert names == ["s1", "m-r1-0-0"]
+    assert np.array_equal(seeds, np.eye(5)[[4, 3]])
+    assert np.array_equal(candidates, np.eye(5)[[0]])
+    grown.write(maps.add_vectors, ["seed:s2"], np.ones((1, 5), dtype=np.float32), "made up")
+    assert grown.read(ledger.territory_mark, "r1") != before
