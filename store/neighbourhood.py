@@ -35,7 +35,7 @@ def places(cursor: Cursor, subjects: Sequence[str]) -> list[dict[str, Any]]:
     return fetch(
         cursor,
         "SELECT subject, x, y FROM map_point WHERE version = (SELECT max(version) FROM map_version) "
-        "AND list_contains(?::VARCHAR[], subject)",
+        "AND subject IN (SELECT unnest(?::VARCHAR[]))",
         [list(subjects)],
     )
 
@@ -82,7 +82,7 @@ def prompts(cursor: Cursor, run_id: str, call_indices: Sequence[int]) -> dict[in
         cursor,
         "SELECT call_index, arg_max(model, attempt) AS model, arg_max(prompt_version, attempt) AS prompt_version, "
         "arg_max(demo_seed_ids, attempt) AS demo_seed_ids, sum(cost_usd) AS cost_usd FROM call "
-        "WHERE run_id = $run AND stage <> 'output' AND list_contains($calls::INTEGER[], call_index) "
+        "WHERE run_id = $run AND stage <> 'output' AND call_index IN (SELECT unnest($calls::INTEGER[])) "
         "GROUP BY call_index",
         {"run": run_id, "calls": list(call_indices)},
     )
@@ -93,7 +93,7 @@ def history(cursor: Cursor, subjects: Sequence[str]) -> dict[str, list[dict[str,
     """Every decision on each of these, oldest first: kind, by, at, reason."""
     rows = fetch(
         cursor,
-        'SELECT subject, kind, "by", "at", reason FROM decision WHERE list_contains(?::VARCHAR[], subject) '
+        'SELECT subject, kind, "by", "at", reason FROM decision WHERE subject IN (SELECT unnest(?::VARCHAR[])) '
         "AND kind <> 'skip' ORDER BY decision_id",
         [list(subjects)],
     )

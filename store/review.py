@@ -20,6 +20,7 @@ from store.records import Record
 Cursor = duckdb.DuckDBPyConnection
 Queue = Literal["proposals", "new", "near", "flagged", "unsafe", "disputed", "all", "library", "blind"]
 OF_CANDIDATES: tuple[Queue, ...] = ("new", "near", "flagged", "unsafe", "disputed", "all")
+MOST = 1_000_000
 Measure = Literal["judged", "max_rouge_l", "loss", "credit", "novelty"]
 
 
@@ -74,12 +75,12 @@ CANDIDATES = """
  WHERE c.run_id = $run) item
 """
 PROPOSALS = """
-(SELECT 'proposal:' || p.proposal_id AS subject, p.*, t.instruction, t.input, t.output, d.kind AS decision,
+(SELECT 'proposal:' || p.proposal_id AS subject, p.*, coalesce(c.instruction, s.instruction) AS instruction,
+        coalesce(c.input, s.input) AS input, coalesce(c.output, s.output) AS output, d.kind AS decision,
         d."by" AS decided_by, coalesce(d.decision_id, 0) AS seen, c.call_index, c.max_rouge_l, c.nearest_id,
         c.nearest_source
- FROM proposal p JOIN task t
- ON t.subject = CASE p.kind WHEN 'evict' THEN 'seed:' ELSE 'candidate:' END || p.subject_id
- LEFT JOIN candidate c ON p.kind = 'promote' AND c.candidate_id = p.subject_id
+ FROM proposal p LEFT JOIN candidate c ON p.kind = 'promote' AND c.candidate_id = p.subject_id
+ LEFT JOIN seed s ON p.kind = 'evict' AND s.seed_id = p.subject_id
  LEFT JOIN standing_decision d ON d.subject = 'proposal:' || p.proposal_id
  WHERE p.run_id = $run AND p.iteration = (SELECT iteration FROM run WHERE run_id = $run)) item
 """
@@ -124,7 +125,9 @@ def _of(cursor: Cursor, wanted: Wanted, source: str, condition: str, order: str,
     )
 
 
-def _candidates(cursor: Cursor, wanted: Wanted, limit: int, novelty: pa.Table | None) -> list[dict[str, Any]]:
+def _candidates(
+    cursor: Cursor, wanted: Wanted, limit: int, novelty: pa.Table | None, columns: str = "item.*"
+) -> list[dict[str, Any]]:
     where, values = _narrowed(wanted)
     measured = wanted.measure != "judged"
     order = f"{wanted.measure} {'DESC' if wanted.descending else 'ASC'} NULLS LAST, " if measured else ""
@@ -134,7 +137,7 @@ def _candidates(cursor: Cursor, wanted: Wanted, limit: int, novelty: pa.Table | 
     try:
         return fetch(
             cursor,
-            f"SELECT item.* FROM {CANDIDATES} {PEOPLE} {SOURCES[wanted.measure]} WHERE {where} "  # noqa: S608
+            f"SELECT {columns} FROM {CANDIDATES} {PEOPLE} {SOURCES[wanted.measure]} WHERE {where} "  # noqa: S608
             f"ORDER BY skipped NULLS FIRST, {order}call_index {end}, position {end} LIMIT $limit",
             {**values, "limit": limit},
         )
@@ -162,7 +165,7 @@ def again(cursor: Cursor, wanted: Wanted, subjects: list[str]) -> list[dict[str,
 
 def matching(cursor: Cursor, wanted: Wanted, novelty: pa.Table | None = None) -> list[str]:
     """Subjects of all open items of a queue of candidates, for a decision on all of them."""
-    return [row["subject"] for row in _candidates(cursor, wanted, 1_000_000, novelty)]
+    return [row["subject"] for row in _candidates(cursor, wanted, MOST, novelty, "item.subject")]
 
 
 def _narrowed(wanted: Wanted) -> tuple[str, dict[str, Any]]:
@@ -253,14 +256,15 @@ def ranks(cursor: Cursor, run_id: str, candidate_ids: list[str]) -> dict[str, di
     """Of trained candidates: their step, its gradient norm, and the ranks of norm and own loss in their window."""
     rows = fetch(
         cursor,
-        f"WITH members AS ({MEMBERS}), signals AS ({SIGNALS}), ranked AS ("  # noqa: S608
+        f"WITH members AS ({MEMBERS}), signals AS ({SIGNALS}), wanted AS (SELECT DISTINCT m.iteration FROM members m "  # noqa: S608
+        "WHERE m.candidate_id IN (SELECT unnest($ids::VARCHAR[]))), ranked AS ("
         "SELECT m.candidate_id, m.step, m.cluster, s.loss, t.grad_norm, t.attractive, "
         "rank() OVER (PARTITION BY m.iteration ORDER BY s.loss DESC) AS loss_rank, "
         "count(*) OVER (PARTITION BY m.iteration) AS trained, "
         "dense_rank() OVER (PARTITION BY m.iteration ORDER BY t.grad_norm DESC) AS norm_rank, "
-        "m.iteration FROM members m JOIN signals s USING (candidate_id) "
+        "m.iteration FROM members m JOIN wanted USING (iteration) JOIN signals s USING (candidate_id) "
         "JOIN current_step t ON t.run_id = $run AND t.step = m.step AND t.phase = 'online') "
-        "SELECT * FROM ranked WHERE list_contains($ids::VARCHAR[], candidate_id)",
+        "SELECT * FROM ranked WHERE candidate_id IN (SELECT unnest($ids::VARCHAR[]))",
         {"run": run_id, "ids": candidate_ids},
     )
     return {row["candidate_id"]: row for row in rows}

@@ -158,9 +158,8 @@ def _facts(row: Row, found: Mapping[str, Any]) -> list[str]:
     if row["subject"].startswith("proposal:"):
         lines.append(words.evidence(row["kind"], row["evidence"]).replace("; ", "\n"))
     if row.get("max_rouge_l") is not None:
-        lines.append(
-            f"Max ROUGE-L {row['max_rouge_l']:.3f} to {row['nearest_id']} ({words.plain(row['nearest_source'])})"
-        )
+        to = f" to {row['nearest_id']} ({words.plain(row['nearest_source'])})" if row["nearest_id"] else ""
+        lines.append(f"Max ROUGE-L {row['max_rouge_l']:.3f}{to}")
     if call := found["prompts"].get(row.get("call_index")):
         lines.append(
             f"Call {row['call_index']} of window {row['iteration']}, {call['model']}, {call['prompt_version']}"

@@ -1,7 +1,7 @@
 """What a review under the keyboard costs over a large store and beside a job: in Chromium, as ratios in one run.
 
 Three things: from a key to the next item on screen, beside a rerun of an empty fragment; from a key until the server
-has stored the decision, of the first fifty decisions in a row beside the last fifty; and from the choice of a queue over
+has stored the decision, of the first fifty in a row beside the last fifty; and from the choice of a queue over
 everything until its first item is there, beside a rerun of an empty page. All end with the frame that shows it.
 """
 
