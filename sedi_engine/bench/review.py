@@ -71,6 +71,7 @@ def run(records: int, decisions: int, tell: Callable[[str], None]) -> dict[str, 
                 tell("queues")
                 opened, page = _queues(tab, empty)
                 tell(f"{decisions} decisions in a row")
+                tab.rest()  # in front: a tab behind another draws no frames
                 presses = [_press(tab, "ax"[at % 2]) for at in range(decisions)]
                 fragment = [_again(empty) for _ in range(20)]
     nexts, stored = zip(*presses, strict=True)
