@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,13 @@ def choose(batches: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _label(batch: dict[str, Any]) -> str:
     star = " ★ attractive" if batch["attractive"] else ""
-    norm = "" if batch["grad_norm"] is None else f" · norm {batch['grad_norm']:.3f}"
+    norm = f" · norm {batch['grad_norm']:.3f}" if _ranks(batch) else ""
     return f"step {batch['step']} · window {batch['iteration']} · {len(batch['members'])} tasks{norm}{star}"
+
+
+def _ranks(batch: dict[str, Any]) -> bool:
+    """Whether its step has a norm that is a number."""
+    return batch["grad_norm"] is not None and math.isfinite(batch["grad_norm"])
 
 
 def show(run_id: str) -> None:
@@ -80,14 +86,17 @@ def _map(run_id: str, step: int) -> None:
 
 def _why(batches: list[dict[str, Any]], batch: dict[str, Any]) -> None:
     st.subheader("Why it was, or was not, the attractive one", anchor=False)
-    window = [one for one in batches if one["iteration"] == batch["iteration"] and one["grad_norm"] is not None]
+    ranks = [one for one in batches if _ranks(one)]
+    window = [one for one in ranks if one["iteration"] == batch["iteration"]]
+    if batch["grad_norm"] is not None and not _ranks(batch):
+        cards.card("Its gradient norm is no number: it has no place among the others.", colour="orange")
+        return
     if batch["grad_norm"] is None or len(window) < 2:
         st.caption("A window is ranked once its batches are trained, from two on.")
         return
     ranked = sorted(window, key=lambda one: -one["grad_norm"])
     place = 1 + [one["step"] for one in ranked].index(batch["step"])
-    share = batch_study.correlation([o["grad_norm"] for o in batches if o["grad_norm"] is not None],
-                                    [o["response_tokens"] for o in batches if o["grad_norm"] is not None])  # fmt: skip
+    share = batch_study.correlation([o["grad_norm"] for o in ranks], [o["response_tokens"] for o in ranks])
     said = f"Its gradient norm is number {place} of {len(window)} in window {batch['iteration']}."
     if batch["grad_norm_detrended"] is not None:
         detrended = sorted(window, key=lambda one: -(one["grad_norm_detrended"] or 0))

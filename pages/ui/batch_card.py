@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import streamlit as st
@@ -38,10 +39,12 @@ def numbers(batch: dict[str, Any]) -> str:
     """What its step measured, in a line."""
     if batch["loss"] is None:
         return f"window {batch['iteration']}, not trained yet"
-    return (
-        f"window {batch['iteration']} · loss {batch['loss']:.3f} · gradient norm {batch['grad_norm']:.3f} · "
-        f"{batch['response_tokens']:,} response tokens"
+    loss, norm = (
+        f"{value:.3f}" if value is not None and math.isfinite(value) else "no number"
+        for value in (batch["loss"], batch["grad_norm"])
     )
+    measured = f"loss {loss} · gradient norm {norm} · {batch['response_tokens']:,} response tokens"
+    return f"window {batch['iteration']} · {measured}"
 
 
 def members(rows: list[dict[str, Any]], key: str) -> None:

@@ -13,7 +13,7 @@ from pages.ui import cards, command
 from pages.ui.focus import Corners
 from sedi_engine.desk import Desk
 from sedi_engine.holes import demonstrations, holes
-from store import map_view, maps, views
+from store import map_view, maps, recordings, views
 from store.database import Reader
 
 SHOWN = 5
@@ -84,7 +84,8 @@ def show(service: Desk, run_id: str, regions: list[Region]) -> None:
             return
         st.caption("Regions of seeds and reference tasks with few kept examples; dotted on the map.")
         settings = service.store.read(views.settings, run_id)
-        streamed = settings["generator"]["kind"] == "stream"
+        recorded = service.store.read(recordings.is_recording, run_id)
+        fixed = recorded or settings["generator"]["kind"] == "stream"
         for place, region in enumerate(regions):
             with st.container(border=True, gap="xsmall"):
                 st.text(f"like: {region.name[:120]}")
@@ -103,7 +104,7 @@ def show(service: Desk, run_id: str, regions: list[Region]) -> None:
                     icon=":material/add_location:",
                     key=key,
                     help=help_,
-                    disabled=streamed,
+                    disabled=fixed,
                 ):
                     cards.attempt(service.runs.generate_here, run_id, region.demo_ids)
                     st.rerun()

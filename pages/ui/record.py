@@ -58,6 +58,8 @@ def _head(found: Mapping[str, Any]) -> None:
         if found.get("decision"):
             st.badge(f"{words.plain(found['decision'])} by {found['decided_by']}", color="violet")
         st.caption(found["subject"].partition(":")[2])
+        st.space("stretch")
+        st.button("Close", icon=":material/close:", key="map_close", on_click=focus.clear)
 
 
 def _lineage(found: Mapping[str, Any]) -> None:
@@ -150,7 +152,7 @@ def _neighbours(service: Desk, run_id: str, found: Mapping[str, Any]) -> None:
     for name, rows in near.items():
         if rows:
             st.caption(f"nearest by {name}")
-            columns = {"score": name, "status": "status", "instruction": "instruction"}
+            columns = {"score": name.partition(" ")[0], "status": "status", "instruction": "instruction"}
             key = f"map_neighbours_{name.partition(' ')[0].lower().replace('-', '_')}"
             table(rows, columns, key, score=number(80, format="%.3f"), status=text(80), instruction=text(260))
 

@@ -34,6 +34,7 @@ MACHINE = {
     "memory_mb": "peak memory, MB",
     "device_busy": "device at work",
 }
+ROOMY = 400  # pixels from which on an axis has room for its unit
 DASHES = ("solid", "dash", "dot", "dashdot")
 
 
@@ -100,7 +101,8 @@ def curves(
             _windows(figure, stands)
     _lit(figure, next(iter(runs.values())), form, lit)
     kind = "log" if log else "linear"
-    figure.update_yaxes(title_text="loss, nats per token", type=kind, row=1, col=1)
+    unit = ", nats per token" if height >= ROOMY else ""
+    figure.update_yaxes(title_text=f"loss{unit}", type=kind, row=1, col=1)
     signed = form in ("detrended", "residual")
     figure.update_yaxes(title_text=_what(form), type="linear" if signed else kind, row=2, col=1)
     figure.update_xaxes(title_text="optimiser step", row=2, col=1, **whole(max(map(len, runs.values()), default=0)))
@@ -257,7 +259,7 @@ def machine(rows: Rows, fields: Sequence[str]) -> Figure:
     """Learning rate, speed, memory and work of the device, `fields` of MACHINE, over the steps that stand."""
     from plotly.subplots import make_subplots
 
-    figure = make_subplots(rows=1, cols=len(fields), horizontal_spacing=0.07)
+    figure = make_subplots(rows=1, cols=len(fields), horizontal_spacing=0.1)
     stands = [one for one in rows if not one["superseded"]]
     for column, field in enumerate(fields, start=1):
         title = MACHINE[field]

@@ -14,8 +14,10 @@ from pages.ui import focus, mapping, scatter, training_charts
 from pages.ui.record import difference
 from sedi_engine.seeds import library_seeds
 from sedi_engine.service import Service
-from store import map_view, runs
-from tests.pages.builder import begin, explored
+from store import map_view, maps, runs
+from store.database import Store
+from store.events import StepDone, WindowFinished
+from tests.pages.builder import SEEDS, begin, explored, window
 from tests.pages.conftest import ROOT
 from tests.story import Story
 
@@ -212,3 +214,58 @@ def test_the_norm_and_the_signals_invent_no_number() -> None:
         assert training_charts.norm_values(rows, form)[1] is None
     assert training_charts.norm_values(rows, "smoothed")[0] == 1.0
     assert training_charts.norm_values(rows, "detrended") == [None] * 4
+
+
+def spoilt(store: Store, what: str) -> None:
+    """A run of which there is little, or nothing to compare."""
+    story = Story(**({"train.model": "none"} if what == "no training" else {}))
+    begin(store, story)
+    if what == "one record":
+        story.tell(store, story.call(0, demo_seed_ids=SEEDS[:3]), story.judged(0, story.candidate(0, 0)))
+    elif what == "no training":
+        trained = (StepDone, WindowFinished)
+        story.tell(store, *(event for event in window(story, 1) if not isinstance(event, trained)))
+    else:
+        story.tell(store, *window(story, 1))
+    store.write(runs.set_status, "r1", "completed")
+    subjects = [row["subject"] for row in store.read(maps.without_vector, "r1")]
+    if what == "three points":
+        subjects = [subject for subject in subjects if subject.startswith("candidate:")][:3]
+    vectors = np.tile(np.float32([1, 0, 0]), (len(subjects), 1))
+    places = np.zeros((len(subjects), 2)) if what == "all alike" else np.eye(len(subjects), 2)
+    store.write(maps.add_vectors, subjects, vectors, "made up")
+    store.write(maps.begin_version, subjects, places, "pca", 0, 0.0, None)
+
+
+@pytest.mark.parametrize("what", ["one record", "all alike", "three points", "no training"])
+def test_of_little_or_of_what_is_all_alike_every_screen_shows_the_rest(
+    open_at: Show, service: Service, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.maps, "update", lambda *args, **more: None)
+    spoilt(service.store, what)
+    app = open_at("diversity", region="-9,-9;9,-9;9,9;-9,9")
+    assert "drawn of" in texts(app)
+    assert "principal components (too few points for UMAP)" in texts(app)
+    for colour in mapping.COLOURS:
+        assert open_at("diversity", map_color=colour).get("plotly_chart")
+    batches, training = texts(open_at("batches")), texts(open_at("training"))
+    if what == "one record":
+        assert "No batch of this run is composed yet." in batches
+        assert "No batch of this run was trained." in training
+    elif what == "no training":
+        assert "not trained yet" in batches
+        assert "A window is ranked once its batches are trained" in batches
+        assert "This run does not train" in training
+    elif what == "all alike":
+        assert "200 random batches" in batches
+    for part in ("The loop", "The filter", "The map", "Training", "Seeds"):
+        open_at("overview", overview_present="true", overview_story=part)
+
+
+def test_a_batch_whose_norm_is_no_number_says_so_and_leaves_the_others_ranked(open_at: Show, service: Service) -> None:
+    explored(service.store, windows=1)
+    service.store.write(lambda cursor: cursor.execute("UPDATE step SET grad_norm = 'nan' WHERE step = 2") and None)
+    said = texts(open_at("batches", step="2"))
+    assert "gradient norm no number" in said
+    assert "it has no place among the others" in said
+    assert "is number 1 of 3 in window 1" in texts(open_at("batches", step="4"))
