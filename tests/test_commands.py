@@ -12,7 +12,10 @@ import pytest
 from sedi_engine import spec
 from sedi_engine.config import RunConfig
 from sedi_engine.owner import OWNER_FILE
+from store.database import Store
+from store.replays import rows_for_replay
 from tests.commands import Running, last_json, record_stream, sedi
+from tests.engine.test_replay import recount
 from tests.tiny_model import save_tiny_model
 
 SUMMARY = """run_id status asked parsed failed surplus kept dropped calls calls_failed prompt_tokens completion_tokens
@@ -218,6 +221,12 @@ def test_another_threshold_is_replayed_over_a_run(stream: Path, folder: Path) ->
         for threshold in (0.5, 0.85, 1.0)
     }
     assert found[0.85]["kept"] == own["kept"]
+    opened = Store(folder)
+    log = opened.read(rows_for_replay, run_id)
+    opened.close()
+    for threshold, told in found.items():
+        kept, _ = recount(log, threshold)  # by rouge-score, every pair
+        assert told["kept"] == len(kept), threshold
     assert [found[one]["exact"] for one in (0.5, 0.85, 1.0)] == [True, True, False]
     assert found[0.5]["kept"] < found[1.0]["kept"]
     assert {"calls", "cost_usd", "calls_per_1000_kept", "cost_usd_per_1000_kept"} <= found[1.0].keys()
