@@ -59,6 +59,17 @@ def whole(count: int) -> dict[str, object]:
     return {"tickformat": "d", **({"dtick": 1} if count <= 12 else {})}
 
 
+def enlarged(figure: Figure) -> Figure:
+    """The same figure in type that is read from the back of a room; the one given stays as it is."""
+    from plotly.graph_objects import Figure
+
+    made = Figure(figure)
+    for update in (made.update_xaxes, made.update_yaxes):
+        update(title_font_size=17, tickfont_size=15)
+    made.update_annotations(font_size=15)
+    return made.update_layout(legend_font_size=16, hoverlabel_font_size=16)
+
+
 def dress(figure: Figure, height: int) -> Figure:
     """The look that all charts share."""
     return figure.update_layout(

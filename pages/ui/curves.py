@@ -20,8 +20,11 @@ FEWEST_CANDIDATES = 2 * CANDIDATES_A_POINT
 Curves = Mapping[float, Sequence[CurvePoint]]
 
 
-def pool_charts(store: Reader, run_id: str, alive: bool) -> None:
-    """Both charts of a run with what they show in a sentence; a line of text while there is too little to draw."""
+def pool_charts(store: Store, run_id: str, alive: bool, large: bool = False) -> None:
+    """Both charts of a run with what they show in a sentence; a line of text while there is too little to draw.
+
+    `large` is for people who look on: larger type, and nothing to press.
+    """
     st.subheader("What the filter's threshold costs as the pool grows", anchor=False)
     judged = store.read(views.judged_calls, run_id)
     if not judged:
@@ -40,11 +43,11 @@ def pool_charts(store: Reader, run_id: str, alive: bool) -> None:
     paid = any(point.usd_per_kept for points in curves.values() for point in points)
     left, right = st.columns(2)
     with left:
-        _chart(curves, "keep_rate", "kept of parsed, stretch by stretch", "overview_keep_rate")
+        _chart(curves, "keep_rate", "kept of parsed, stretch by stretch", "overview_keep_rate", large)
     with right:
         field = "usd_per_kept" if paid else "completion_tokens_per_kept"
         unit = "$ per kept" if paid else "completion tokens per kept ($0 here)"
-        _chart(curves, field, unit, "overview_cost_per_kept")
+        _chart(curves, field, unit, "overview_cost_per_kept", large)
 
 
 @st.cache_resource(max_entries=32, show_spinner="Replaying the filter …")
@@ -64,7 +67,7 @@ def _sentence(baseline: Replay, own: Replay) -> str:
     return f"{kept}: {less} for the same {found.kept:,} kept{bound}. Measured on this run, while S does not change."
 
 
-def _chart(curves: Curves, field: str, unit: str, key: str) -> None:
+def _chart(curves: Curves, field: str, unit: str, key: str, large: bool) -> None:
     lines = tuple(
         charts.Line(
             f"τ {threshold:.2f}" + (" (Self-Instruct’s)" if threshold == BASELINE else " (this run’s)"),
@@ -74,7 +77,11 @@ def _chart(curves: Curves, field: str, unit: str, key: str) -> None:
         for threshold, points in curves.items()
     )
     figure = charts.over_pool(lines, unit, percent=field == "keep_rate")
-    saving.chart(figure, key, f"{unit} against pool size", lambda: _points(curves))
+    alt = f"{unit} against pool size"
+    if large:
+        saving.chart(charts.enlarged(figure), key, alt)
+    else:
+        saving.chart(figure, key, alt, lambda: _points(curves))
 
 
 def _points(curves: Curves) -> list[dict[str, float | None]]:

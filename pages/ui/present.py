@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui import loop, mapping, playing, saving, scatter, shell, training_charts, words
+from pages.ui import charts, loop, mapping, playing, saving, scatter, shell, training_charts, words
 from pages.ui.curves import pool_charts
 from pages.ui.playing import Moment
 from sedi_engine.desk import Desk
@@ -19,6 +19,7 @@ LARGE = """<style>
 [data-testid="stMain"] p, [data-testid="stMain"] [data-testid="stText"] {font-size: 1.45rem; line-height: 1.5}
 [data-testid="stMain"] [data-testid="stSlider"] p {font-size: 0.95rem}
 [data-testid="stMain"] h1 {font-size: 2.6rem} [data-testid="stMain"] h2 {font-size: 2rem}
+[data-testid="stMain"] h3 {font-size: 1.5rem}
 </style>"""
 
 
@@ -55,7 +56,7 @@ def _the_loop(service: Desk, run_id: str, summary: dict[str, Any]) -> None:
 
 def _the_filter(service: Desk, run_id: str, summary: dict[str, Any]) -> None:
     st.header("What is thrown away is paid for all the same", anchor=False)
-    pool_charts(service.store, run_id, alive=False)
+    pool_charts(service.store, run_id, alive=False, large=True)
 
 
 def _the_map(service: Desk, run_id: str, summary: dict[str, Any]) -> None:
@@ -91,7 +92,7 @@ def _played(heading: str, summary: dict[str, Any], steps: Sequence[Mapping[str, 
 
 def _curves(run_id: str, rows: Sequence[Mapping[str, Any]], moment: Moment, key: str) -> None:
     figure = training_charts.curves({run_id: rows}, "raw", log=False, lit=(), height=500, moment=moment)
-    saving.chart(figure, key, "Loss and gradient norm")
+    saving.chart(charts.enlarged(figure), key, "Loss and gradient norm")
 
 
 def _the_seeds(service: Desk, run_id: str, summary: dict[str, Any]) -> None:
@@ -131,6 +132,9 @@ def picture(service: Desk, run_id: str, height: int, key: str, moment: Moment | 
     figure = scatter.figure(scatter.layers(drawn, np.ones(len(drawn), dtype=bool), "status"), svg=True)
     scatter.hold_axes(figure, whole)
     figure.update_layout(height=height, dragmode=False)
-    rows_behind = None if wanted() else lambda: drawn[mapping.SAVED].to_dict("records")
-    saving.chart(figure, key, f"Map of {len(drawn):,} tasks", rows_behind)
+    alt = f"Map of {len(drawn):,} tasks"
+    if wanted():
+        saving.chart(charts.enlarged(figure), key, alt)
+    else:
+        saving.chart(figure, key, alt, lambda: drawn[mapping.SAVED].to_dict("records"))
     return True

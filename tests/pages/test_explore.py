@@ -246,8 +246,10 @@ def test_of_little_or_of_what_is_all_alike_every_screen_shows_the_rest(
     app = open_at("diversity", region="-9,-9;9,-9;9,9;-9,9")
     assert "drawn of" in texts(app)
     assert "principal components (too few points for UMAP)" in texts(app)
-    for colour in mapping.COLOURS:
-        assert open_at("diversity", map_color=colour).get("plotly_chart")
+    for colour, label in mapping.COLOURS.items():
+        app = open_at("diversity", map_color=label)
+        assert app.selectbox(key="map_color").value == colour
+        assert app.get("plotly_chart")
     batches, training = texts(open_at("batches")), texts(open_at("training"))
     if what == "one record":
         assert "No batch of this run is composed yet." in batches
