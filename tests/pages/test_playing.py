@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
@@ -29,6 +29,7 @@ def row(iteration: int, step: int, norm: float = 1.0) -> dict[str, Any]:
     return {**nothing, **known, "iteration": iteration, "step": step, "attractive": False}
 
 
+@settings(deadline=None, max_examples=25)
 @given(moments, st.sampled_from(["raw", "smoothed", "residual"]))
 def test_the_curve_of_a_moment_is_the_beginning_of_the_whole_one(moment: Moment, form: str) -> None:
     rows = [row(1 + at // 5, 1 + at, norm=1 + at % 3) for at in range(20)]
