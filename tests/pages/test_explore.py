@@ -93,6 +93,9 @@ def test_a_task_in_the_address_is_shown_with_its_lineage_and_can_be_decided(open
     assert row["status"] == "rescued"
     app.button(key="map_undo").click().run()
     assert service.store.read(map_view.frame, "r1").set_index("ident").loc["r1-0-2"]["status"] == "dropped"
+    app.button(key="map_close").click().run()
+    assert "item" not in app.query_params
+    assert "Empty neighbourhoods" in texts(app)
 
 
 def test_a_region_in_the_address_selects_what_lies_in_it_and_decides_it_together(
