@@ -20,7 +20,7 @@ FEWEST_CANDIDATES = 2 * CANDIDATES_A_POINT
 Curves = Mapping[float, Sequence[CurvePoint]]
 
 
-def pool_charts(store: Store, run_id: str, alive: bool, large: bool = False) -> None:
+def pool_charts(store: Reader, run_id: str, alive: bool, large: bool = False) -> None:
     """Both charts of a run with what they show in a sentence; a line of text while there is too little to draw.
 
     `large` is for people who look on: larger type, and nothing to press.
