@@ -72,7 +72,11 @@ def run(records: int, decisions: int, tell: Callable[[str], None]) -> dict[str, 
                 opened, page = _queues(tab, empty)
                 tell(f"{decisions} decisions in a row")
                 tab.rest()  # in front: a tab behind another draws no frames
-                presses = [_press(tab, "ax"[at % 2]) for at in range(decisions)]
+                presses = []
+                for at in range(decisions):
+                    presses.append(_press(tab, "ax"[at % 2]))
+                    if at % 50 == 49:
+                        tell(f"{at + 1} of {decisions} decisions")
                 fragment = [_again(empty) for _ in range(20)]
     nexts, stored = zip(*presses, strict=True)
     key, first, last = statistics.median(nexts), statistics.median(stored[:PART]), statistics.median(stored[-PART:])
