@@ -28,7 +28,7 @@ from sedi_engine.imports.formats import Target
 from sedi_engine.mapping.job import Progress
 from sedi_engine.probe import Trial
 from sedi_engine.service import Service
-from store import curation, decisions, imports, review, runs
+from store import curation, decisions, edits, imports, review, runs
 from store.curation import Heard, Press
 from store.records import DecisionKind
 from store.review import Wanted
@@ -140,7 +140,7 @@ class Review(Part):
     @needs("annotator", "deciding")
     def swap(self, proposal_id: str, subject_id: str) -> str:
         """Reject a proposal and accept another candidate, or seed, in its place; the new proposal's id."""
-        return self._service.store.write(curation.swap, proposal_id, subject_id, self.person.name)
+        return self._service.store.write(edits.swap, proposal_id, subject_id, self.person.name)
 
 
 class Prompts(Part):

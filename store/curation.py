@@ -1,4 +1,4 @@
-"""What a person does in a review: presses of a key that are taken in once, edits, bulk decisions, swaps, and undo.
+"""What a person does in a review: presses of a key that are taken in once, bulk decisions, and undo.
 
 Everything is an appended decision. A press is known by the name that its browser gave it: one that is sent again after
 a lost connection does nothing. Two people on the same item are both heard; the later stands, and both are told.
@@ -6,17 +6,16 @@ a lost connection does nothing. Two people on the same item are both heard; the 
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import duckdb
 
-from store import decisions, seeds
+from store import decisions
 from store.connection import fetch, fetch_one, insert
 from store.errors import StoreError
-from store.records import Candidate, DecisionKind, Record, Seed
+from store.records import DecisionKind, Record
 
 Cursor = duckdb.DuckDBPyConnection
 Key = Literal["accept", "reject", "skip", "flag", "edit", "undo"]
@@ -157,10 +156,7 @@ def undo_group(cursor: Cursor, group_id: str, by: str) -> int:
 def undo(cursor: Cursor, group: Sequence[dict[str, Any]], by: str) -> int:
     """Append an undo of each decision; the number of the last."""
     shared = secrets.token_hex(8) if len(group) > 1 else None
-    number = 0
-    for one in group:
-        number = decisions.decide(cursor, one["subject"], "undo", by, undoes=one["decision_id"], group_id=shared)
-    return number
+    return decisions.undo_each(cursor, {one["decision_id"]: one["subject"] for one in group}, by, shared)
 
 
 def _group(cursor: Cursor, group_id: str) -> list[dict[str, Any]]:
@@ -196,106 +192,6 @@ def _rests(cursor: Cursor, decision: dict[str, Any]) -> str | None:
     return f"It was trained on in window {trained['w']} already; that stays." if trained else None
 
 
-def edit_candidate(
-    cursor: Cursor, edited: Candidate, by: str, queue: str | None, press: str | None, group_id: str | None = None
-) -> Heard:
-    """Store an edit beside its original; where the filter keeps it, it takes the original's place.
-
-    `edited.parent_id` is the original; its own id is given here.
-    """
-    assert edited.parent_id is not None
-    made = fetch_one(cursor, "SELECT count(*) AS n FROM candidate WHERE parent_id = ?", [edited.parent_id])
-    assert made is not None
-    ident = f"{edited.parent_id}-e{made['n'] + 1}"
-    stored = edited.model_copy(update={"candidate_id": ident})
-    insert(cursor, "candidate", [{**stored.model_dump(), "window_iteration": None}])
-    subject = f"candidate:{edited.parent_id}"
-    if stored.verdict == "dropped":
-        near = "" if stored.max_rouge_l is None else f" (max ROUGE-L {stored.max_rouge_l:.2f} to {stored.nearest_id})"
-        said = (
-            f"The edit is stored as {ident}, but the filter drops it as {stored.reason}{near}: the original stays. "
-            "Edit it further, or rescue the edit among the drops."
-        )
-        if press:
-            enter(cursor, press, None)
-        return Heard(press=press or "", subject=subject, said=said)
-    number = decisions.decide(cursor, subject, "edit", by, group_id=group_id, queue=queue, result=ident)
-    if press:
-        enter(cursor, press, number)
-    return Heard(press=press or "", subject=subject, decision_id=number)
-
-
-def promoted_candidate(cursor: Cursor, proposal_id: str) -> str | None:
-    """The candidate that a proposal would promote; None for an eviction, or where there is no such proposal."""
-    row = fetch_one(cursor, "SELECT subject_id FROM proposal WHERE proposal_id = ? AND kind = 'promote'", [proposal_id])
-    return row and row["subject_id"]
-
-
-def edit_promotion(
-    cursor: Cursor, proposal_id: str, edited: Candidate, by: str, queue: str | None, press: str | None
-) -> Heard:
-    """Store an edit of a candidate that is to be promoted; where the filter keeps it, it is promoted instead."""
-    shared = secrets.token_hex(8)
-    heard = edit_candidate(cursor, edited, by, queue, press, shared)
-    subject = f"proposal:{proposal_id}"
-    if heard.decision_id is None:
-        return heard.model_copy(update={"subject": subject})
-    made = fetch_one(cursor, "SELECT result FROM decision WHERE decision_id = ?", [heard.decision_id])
-    assert made is not None
-    swap(cursor, proposal_id, made["result"], by, shared)
-    return heard.model_copy(update={"subject": subject})
-
-
-def edit_seed(cursor: Cursor, seed_id: str, text: tuple[str, str, str], by: str, press: str | None) -> Heard:
-    """Put an edit in the place of a seed of the library; runs that have the original keep it."""
-    made = fetch_one(cursor, "SELECT count(*) AS n FROM seed WHERE list_contains(parent_ids, ?)", [seed_id])
-    row = fetch_one(cursor, "SELECT is_classification FROM seed WHERE seed_id = ?", [seed_id])
-    if made is None or row is None:
-        raise StoreError(f"There is no seed {seed_id!r}.", "Reload the page.")
-    ident, (instruction, given, output) = f"{seed_id}-e{made['n'] + 1}", text
-    seed = Seed(seed_id=ident, instruction=instruction, input=given, output=output, origin="edit",
-                is_classification=row["is_classification"], parent_ids=(seed_id,))  # fmt: skip
-    seeds.add(cursor, [seed], in_library=False)
-    number = decisions.decide(cursor, f"seed:{seed_id}", "edit", by, queue="library", result=ident)
-    if press:
-        enter(cursor, press, number)
-    return Heard(press=press or "", subject=f"seed:{seed_id}", decision_id=number)
-
-
-def swap(cursor: Cursor, proposal_id: str, subject_id: str, by: str, group_id: str | None = None) -> str:
-    """Reject a proposal and accept another candidate, or seed, in its place; the id of the new proposal.
-
-    Both decisions are one group, a new one unless it is given. Raises StoreError where either is not there, or is
-    proposed already.
-    """
-    old = fetch_one(cursor, "SELECT * FROM proposal WHERE proposal_id = ?", [proposal_id])
-    if old is None:
-        raise StoreError(f"There is no proposal {proposal_id!r}.", "Reload the page to see the open ones.")
-    table, ident = ("candidate", "candidate_id") if old["kind"] == "promote" else ("run_seed", "seed_id")
-    there = f"SELECT 1 FROM {table} WHERE run_id = ? AND {ident} = ?"  # noqa: S608
-    if fetch_one(cursor, there, [old["run_id"], subject_id]) is None:
-        raise StoreError(f"{subject_id!r} is nothing that run {old['run_id']} can {old['kind']}.", "Choose another.")
-    same = fetch_one(
-        cursor,
-        "SELECT 1 FROM proposal WHERE run_id = ? AND iteration = ? AND kind = ? AND subject_id = ?",
-        [old["run_id"], old["iteration"], old["kind"], subject_id],
-    )
-    if same:
-        raise StoreError(f"{subject_id!r} is proposed in this window already.", "Accept that proposal, or undo it.")
-    number = fetch_one(
-        cursor, "SELECT coalesce(max(rank), 0) + 1 AS rank FROM proposal WHERE run_id = ? AND iteration = ?",
-        [old["run_id"], old["iteration"]],
-    )  # fmt: skip
-    assert number is not None
-    fresh = {**old, "proposal_id": f"{proposal_id}-s{number['rank']}", "subject_id": subject_id, **number,
-             "evidence": json.dumps({"instead_of": proposal_id, "by": by})}  # fmt: skip
-    insert(cursor, "proposal", [fresh])
-    shared = group_id or secrets.token_hex(8)
-    decisions.decide(cursor, f"proposal:{proposal_id}", "reject", by, group_id=shared)
-    decisions.decide(cursor, f"proposal:{fresh['proposal_id']}", "accept", by, group_id=shared)
-    return str(fresh["proposal_id"])
-
-
 def decide_together(
     cursor: Cursor, subjects: Sequence[str], key: Key, by: str, reason: str | None = None, queue: str | None = None
 ) -> tuple[str, int]:
@@ -303,7 +199,7 @@ def decide_together(
     idents = [subject.removeprefix("candidate:") for subject in subjects]
     rows = fetch(
         cursor,
-        "SELECT candidate_id, verdict FROM candidate WHERE list_contains(?::VARCHAR[], candidate_id) "
+        "SELECT candidate_id, verdict FROM candidate WHERE candidate_id IN (SELECT unnest(?::VARCHAR[])) "
         "ORDER BY call_index, position",
         [idents],
     )
@@ -319,7 +215,7 @@ def decide_together(
 
 def decide_seeds(cursor: Cursor, seed_ids: Sequence[str], kind: Key, by: str) -> int:
     """Accept seeds into the library, or reject them out of it, in one go, undone as one; how many."""
-    there = fetch(cursor, "SELECT seed_id FROM seed WHERE list_contains(?::VARCHAR[], seed_id)", [list(seed_ids)])
+    there = fetch(cursor, "SELECT seed_id FROM seed WHERE seed_id IN (SELECT unnest(?::VARCHAR[]))", [list(seed_ids)])
     subjects = [f"seed:{row['seed_id']}" for row in there]
     if subjects:
         decisions.decide_all(cursor, subjects, kind, by, group_id=secrets.token_hex(8), queue="library")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,16 +35,15 @@ def decide(
     by: str,
     reason: str | None = None,
     *,
-    undoes: int | None = None,
     group_id: str | None = None,
     queue: str | None = None,
     result: str | None = None,
 ) -> int:
     """Append a decision on a subject such as `proposal:ID`; returns its number.
 
-    An undo takes back the decision `undoes`, or with none named all that stood on the subject.
+    An undo made here takes back all that stood on the subject; `undo_each` takes back one decision.
     """
-    made = {"undoes": undoes, "group_id": group_id, "queue": queue, "result": result}
+    made = {"group_id": group_id, "queue": queue, "result": result}
     return decide_all(cursor, [subject], kind, by, reason, **made)[0]
 
 
@@ -64,12 +63,29 @@ def decide_all(
         f"SELECT subject, $kind, $reason, $by, $at, last{''.join(f', ${name}' for name in more)} FROM "
         "(SELECT unnest($subjects::VARCHAR[]) AS subject, generate_subscripts($subjects::VARCHAR[], 1) AS place) "
         "LEFT JOIN (SELECT subject, max(decision_id) AS last FROM decision WHERE kind <> 'skip' "
-        "AND list_contains($subjects::VARCHAR[], subject) GROUP BY subject) USING (subject) ORDER BY place "
+        "AND subject IN (SELECT unnest($subjects::VARCHAR[])) GROUP BY subject) USING (subject) ORDER BY place "
         "RETURNING decision_id",
         {"subjects": list(subjects), "kind": kind, "reason": reason, "by": by, "at": _now(), **more},
     )
-    seeds.settle(cursor, subjects)
+    if kind in ("use_as_seed", "undo") or any(subject.startswith("seed:") for subject in subjects):
+        seeds.settle(cursor, subjects)
     return sorted(row["decision_id"] for row in rows)
+
+
+def undo_each(cursor: Cursor, standing: Mapping[int, str], by: str, group_id: str | None = None) -> int:
+    """Take back decisions, given with their subjects, in one statement; the number of the last undo."""
+    rows = fetch(
+        cursor,
+        'INSERT INTO decision (subject, kind, "by", "at", supersedes, undoes, group_id) '
+        "SELECT u.subject, 'undo', $by, $at, last, u.undone, $group FROM (SELECT unnest($numbers::BIGINT[]) AS undone, "
+        "unnest($subjects::VARCHAR[]) AS subject, generate_subscripts($numbers::BIGINT[], 1) AS place) u "
+        "LEFT JOIN (SELECT subject, max(decision_id) AS last FROM decision WHERE kind <> 'skip' "
+        "AND subject IN (SELECT unnest($subjects::VARCHAR[])) GROUP BY subject) USING (subject) ORDER BY place "
+        "RETURNING decision_id",
+        {"numbers": list(standing), "subjects": list(standing.values()), "by": by, "at": _now(), "group": group_id},
+    )
+    seeds.settle(cursor, list(standing.values()))
+    return max((int(row["decision_id"]) for row in rows), default=0)
 
 
 def _now() -> datetime:
@@ -93,7 +109,7 @@ def decide_candidates(
     fitting = {"rescue": "verdict = 'dropped'", "use_as_seed": "output <> ''"}.get(kind, "true")
     rows = fetch(
         cursor,
-        f"SELECT candidate_id FROM candidate WHERE list_contains(?::VARCHAR[], candidate_id) AND {fitting} "  # noqa: S608
+        f"SELECT candidate_id FROM candidate WHERE candidate_id IN (SELECT unnest(?::VARCHAR[])) AND {fitting} "  # noqa: S608
         "ORDER BY call_index, position",
         [list(idents)],
     )

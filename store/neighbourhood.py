@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 
 from store.connection import fetch, fetch_one
+from store.map_view import MEMBERS, SIGNALS
 
 Cursor = duckdb.DuckDBPyConnection
 _OF_RUN = "(starts_with(e.subject, 'seed:') OR c.run_id = $run)"
@@ -101,3 +102,21 @@ def history(cursor: Cursor, subjects: Sequence[str]) -> dict[str, list[dict[str,
     for row in rows:
         found.setdefault(row.pop("subject"), []).append(row)
     return found
+
+
+def ranks(cursor: Cursor, run_id: str, candidate_ids: list[str]) -> dict[str, dict[str, Any]]:
+    """Of trained candidates: their step, its gradient norm, and the ranks of norm and own loss in their window."""
+    rows = fetch(
+        cursor,
+        f"WITH members AS ({MEMBERS}), signals AS ({SIGNALS}), wanted AS (SELECT DISTINCT m.iteration FROM members m "  # noqa: S608
+        "WHERE m.candidate_id IN (SELECT unnest($ids::VARCHAR[]))), ranked AS ("
+        "SELECT m.candidate_id, m.step, m.cluster, s.loss, t.grad_norm, t.attractive, "
+        "rank() OVER (PARTITION BY m.iteration ORDER BY s.loss DESC) AS loss_rank, "
+        "count(*) OVER (PARTITION BY m.iteration) AS trained, "
+        "dense_rank() OVER (PARTITION BY m.iteration ORDER BY t.grad_norm DESC) AS norm_rank, "
+        "m.iteration FROM members m JOIN wanted USING (iteration) JOIN signals s USING (candidate_id) "
+        "JOIN current_step t ON t.run_id = $run AND t.step = m.step AND t.phase = 'online') "
+        "SELECT * FROM ranked WHERE candidate_id IN (SELECT unnest($ids::VARCHAR[]))",
+        {"run": run_id, "ids": candidate_ids},
+    )
+    return {row["candidate_id"]: row for row in rows}

@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from store.connection import fetch, fetch_one
-from store.map_view import MEMBERS, SIGNALS
+from store.map_view import SIGNALS
 from store.records import Record
 
 Cursor = duckdb.DuckDBPyConnection
@@ -252,56 +252,6 @@ def hold(cursor: Cursor, wanted: Wanted, subjects: list[str], now: datetime) -> 
     return [subject for subject in subjects if subject in mine]
 
 
-def ranks(cursor: Cursor, run_id: str, candidate_ids: list[str]) -> dict[str, dict[str, Any]]:
-    """Of trained candidates: their step, its gradient norm, and the ranks of norm and own loss in their window."""
-    rows = fetch(
-        cursor,
-        f"WITH members AS ({MEMBERS}), signals AS ({SIGNALS}), wanted AS (SELECT DISTINCT m.iteration FROM members m "  # noqa: S608
-        "WHERE m.candidate_id IN (SELECT unnest($ids::VARCHAR[]))), ranked AS ("
-        "SELECT m.candidate_id, m.step, m.cluster, s.loss, t.grad_norm, t.attractive, "
-        "rank() OVER (PARTITION BY m.iteration ORDER BY s.loss DESC) AS loss_rank, "
-        "count(*) OVER (PARTITION BY m.iteration) AS trained, "
-        "dense_rank() OVER (PARTITION BY m.iteration ORDER BY t.grad_norm DESC) AS norm_rank, "
-        "m.iteration FROM members m JOIN wanted USING (iteration) JOIN signals s USING (candidate_id) "
-        "JOIN current_step t ON t.run_id = $run AND t.step = m.step AND t.phase = 'online') "
-        "SELECT * FROM ranked WHERE candidate_id IN (SELECT unnest($ids::VARCHAR[]))",
-        {"run": run_id, "ids": candidate_ids},
-    )
-    return {row["candidate_id"]: row for row in rows}
-
-
 def people(cursor: Cursor) -> list[dict[str, Any]]:
     """Everybody who has decided anything, by name."""
     return fetch(cursor, 'SELECT DISTINCT "by" FROM opinion ORDER BY 1')
-
-
-def instead(cursor: Cursor, run_id: str, proposal_id: str, most: int = 50) -> list[dict[str, Any]]:
-    """What could take the place of a proposal: ident, instruction, and `said`, why it comes where it does.
-
-    For a promotion, complete members of the same window by falling loss; for an eviction, active seeds by rising
-    credit. What is proposed in the window already is left out.
-    """
-    proposal = fetch_one(cursor, "SELECT kind, iteration FROM proposal WHERE proposal_id = ?", [proposal_id])
-    if proposal is None:
-        return []
-    taken = "SELECT subject_id FROM proposal WHERE run_id = $run AND iteration = $iteration AND kind = $kind"
-    bound = {"run": run_id, "iteration": proposal["iteration"], "kind": proposal["kind"], "most": most}
-    if proposal["kind"] == "evict":
-        return fetch(
-            cursor,
-            "SELECT r.seed_id AS ident, s.instruction, "  # noqa: S608
-            "CASE WHEN r.credit IS NULL THEN 'no credit yet' ELSE format('credit {:+.2f}', r.credit) END AS said "
-            f"FROM run_seed r JOIN seed s USING (seed_id) WHERE r.run_id = $run AND r.status = 'active' "
-            f"AND r.seed_id NOT IN ({taken}) ORDER BY r.credit NULLS LAST, r.position LIMIT $most",
-            bound,
-        )
-    return fetch(
-        cursor,
-        f"WITH members AS ({MEMBERS}), signals AS ({SIGNALS}) "  # noqa: S608
-        "SELECT c.candidate_id AS ident, c.instruction, format('step {}, loss {:.2f}', m.step, s.loss) AS said "
-        "FROM members m JOIN signals s USING (candidate_id) JOIN candidate c USING (candidate_id) "
-        f"WHERE m.iteration = $iteration AND c.output <> '' AND c.candidate_id NOT IN ({taken}) "
-        "AND NOT EXISTS (SELECT 1 FROM run_seed r WHERE r.run_id = $run AND r.seed_id = 'm-' || c.candidate_id) "
-        "ORDER BY s.loss DESC LIMIT $most",
-        bound,
-    )

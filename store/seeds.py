@@ -63,8 +63,9 @@ def settle(cursor: Cursor, subjects: Sequence[str]) -> None:
         "LEFT JOIN standing_decision made ON made.kind = 'edit' AND made.result = s.seed_id "
         "LEFT JOIN (SELECT DISTINCT subject FROM effective_decision WHERE kind = 'use_as_seed') used "
         "ON used.subject = 'candidate:' || substr(s.seed_id, 3) AND starts_with(s.seed_id, 'm-') "
-        "WHERE list_contains($1::VARCHAR[], s.seed_id) "
-        "OR s.seed_id IN (SELECT result FROM decision WHERE kind = 'edit' AND list_contains($2::VARCHAR[], subject))"
+        "WHERE s.seed_id IN (SELECT unnest($1::VARCHAR[])) "
+        "OR s.seed_id IN (SELECT result FROM decision "
+        "WHERE kind = 'edit' AND subject IN (SELECT unnest($2::VARCHAR[])))"
         ") settled WHERE seed.seed_id = settled.seed_id",
         [touched, list(subjects)],
     )

@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui import cards, command, mapping, review_items, saving, scatter, words
 from pages.ui.tables import table
 from sedi_engine.desk import Desk
-from store import maps, neighbourhood, review, seeds, views
+from store import edits, maps, neighbourhood, seeds, views
 
 PAGE = "seeds"
 SHOWN = 20
@@ -109,7 +109,7 @@ def _decide(desk: Desk, run_id: str, row: dict[str, Any]) -> None:
 
 
 def _swap(desk: Desk, run_id: str, row: dict[str, Any]) -> None:
-    others = {one["ident"]: one for one in desk.store.read(review.instead, run_id, row["proposal_id"])}
+    others = {one["ident"]: one for one in desk.store.read(edits.instead, run_id, row["proposal_id"])}
     if not others:
         st.text("There is nothing else in this window that could take its place.")
         return

@@ -11,7 +11,7 @@ from pages.ui import words
 from sedi_engine.curation import surroundings
 from sedi_engine.curation.differing import differing
 from sedi_engine.curation.surroundings import Surroundings
-from store import neighbourhood, review
+from store import neighbourhood
 from store.database import Reader
 
 SHOWN_TEXT, SHOWN_LINE = 4000, 160
@@ -63,7 +63,7 @@ def _evidence(store: Reader, run_id: str, rows: Sequence[Row]) -> dict[str, Any]
     compared = [row["nearest_id"] for row in rows if row.get("nearest_id")]
     shown = [ident for call in prompts.values() for ident in call["demo_seed_ids"]]
     return {
-        "ranks": store.read(review.ranks, run_id, candidates),
+        "ranks": store.read(neighbourhood.ranks, run_id, candidates),
         "nearest": nearest,
         "known": store.read(neighbourhood.known, near),
         "prompts": prompts,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sedi_engine.curation.editing import checked, edited
 from sedi_engine.errors import StudioError
 from sedi_engine.mapping.job import Maps
-from store import curation
+from store import curation, edits
 from store.curation import Heard, Press
 from store.database import Cursor, Store
 
@@ -46,9 +46,9 @@ def _edit(store: Store, press: Press, by: str) -> Heard:
         text = checked(press.text or ("", "", ""))
         if kind == "candidate":
             made = edited(store, ident, text)
-            return store.write(curation.edit_candidate, made, by, press.queue, press.press)
+            return store.write(edits.edit_candidate, made, by, press.queue, press.press)
         if kind == "seed":
-            return store.write(curation.edit_seed, ident, text, by, press.press)
+            return store.write(edits.edit_seed, ident, text, by, press.press)
         if kind == "proposal":
             return _edit_proposal(store, press, text, by)
         raise StudioError(f"{press.subject} cannot be edited.", "Accept or reject it.")
@@ -60,8 +60,8 @@ def _edit(store: Store, press: Press, by: str) -> Heard:
 def _edit_proposal(store: Store, press: Press, text: tuple[str, str, str], by: str) -> Heard:
     """An edit of what is to be promoted: where the filter keeps it, it is promoted in the place of the original."""
     ident = press.subject.removeprefix("proposal:")
-    original = store.read(curation.promoted_candidate, ident)
+    original = store.read(edits.promoted_candidate, ident)
     if original is None:
         raise StudioError("A seed that is to leave S is not edited.", "Accept or reject the eviction.")
     made = edited(store, original, text)
-    return store.write(curation.edit_promotion, ident, made, by, press.queue, press.press)
+    return store.write(edits.edit_promotion, ident, made, by, press.queue, press.press)

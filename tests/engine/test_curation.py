@@ -17,7 +17,7 @@ from sedi_engine.curation.settings import Curation, ReasonCode
 from sedi_engine.curation.surroundings import NEAREST, Surroundings, background, places
 from sedi_engine.errors import ConfigError, InputError, NotFoundError
 from sedi_engine.service import Service
-from store import curation
+from store import edits
 from tests.pages.builder import SEEDS, in_review, on_map
 
 
@@ -34,7 +34,7 @@ def test_an_edit_is_compared_with_everything_but_its_own_ancestors(service: Serv
     original = ("Task 0 0", "", "Done 0 0")
     same = edited(service.store, "r1-0-0", ("Name every river of the country in order", *original[1:]))
     assert (same.verdict, same.origin, same.parent_id) == ("kept", "edit", "r1-0-0")
-    heard = service.store.write(curation.edit_candidate, same, "ana", None, None)
+    heard = service.store.write(edits.edit_candidate, same, "ana", None, None)
     assert heard.decision_id
     again = edited(service.store, "r1-0-0-e1", ("Name every river of the country in order", "", "Another answer"))
     assert again.verdict == "kept", "neither the original nor the first edit counts"

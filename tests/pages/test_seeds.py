@@ -20,10 +20,14 @@ def texts(app) -> str:
     return "\n".join(one.value for one in app.text)
 
 
-def proposals(show: Open):
+def part(show: Open, name: str):
     app = show("seeds")
-    app.session_state["seeds_part"] = "proposals"
+    app.session_state["seeds_part"] = name
     return app.run()
+
+
+def proposals(show: Open):
+    return part(show, "proposals")
 
 
 def test_each_proposal_is_accepted_rejected_and_undone_by_itself(show: Open, service: Service) -> None:
@@ -94,7 +98,7 @@ def test_the_size_foretold_is_the_size_that_comes(service: Service, choice: tupl
 
 def test_the_library_is_searched_in_all_texts(show: Open, service: Service) -> None:
     first = service.store.read(views.library, "", 1)[0]
-    app = show("seeds")
+    app = part(show, "library")
     app.text_input(key="seeds_search").set_value(first["output"][:40].upper()).run()
     assert first["seed_id"] in list(library_table(app)["seed"])
     app.text_input(key="seeds_search").set_value("%_' OR 1=1 --").run()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store import candidates, curation, decisions, runs, seeds
+from store import candidates, curation, decisions, edits, runs, seeds
 from store.connection import fetch
 from store.curation import Press
 from store.errors import StoreError
@@ -163,9 +163,9 @@ def in_k(cursor: duckdb.DuckDBPyConnection) -> set[str]:
 def test_an_edit_stands_in_the_place_of_its_original_until_it_is_undone(cursor: duckdb.DuckDBPyConnection) -> None:
     cursor.execute("UPDATE candidate SET window_iteration = NULL")
     before, counted = in_k(cursor), runs.summary(cursor, "r1")
-    heard = curation.edit_candidate(cursor, edit_of(cursor, "r1-0-0"), "ana", "new", "p1")
+    heard = edits.edit_candidate(cursor, edit_of(cursor, "r1-0-0"), "ana", "new", "p1")
     assert in_k(cursor) == before - {"r1-0-0"} | {"r1-0-0-e1"}
-    second = curation.edit_candidate(cursor, edit_of(cursor, "r1-0-0-e1"), "ana", "new", "p2")
+    second = edits.edit_candidate(cursor, edit_of(cursor, "r1-0-0-e1"), "ana", "new", "p2")
     assert in_k(cursor) == before - {"r1-0-0"} | {"r1-0-0-e1-e1"}
     assert [heard.decision_id is None, second.decision_id is None] == [False, False]
     after = runs.summary(cursor, "r1")
@@ -185,14 +185,14 @@ def test_an_edit_that_the_filter_drops_leaves_the_original_in_its_place(cursor: 
     before = in_k(cursor)
     copy = edit_of(cursor, "r1-0-0", verdict="dropped", stage="similarity", reason="similar", max_rouge_l=0.97,
                    nearest_id="s1", nearest_source="seed")  # fmt: skip
-    heard = curation.edit_candidate(cursor, copy, "ana", "new", "p1")
+    heard = edits.edit_candidate(cursor, copy, "ana", "new", "p1")
     assert heard.decision_id is None
     assert "the filter drops it as similar (max ROUGE-L 0.97 to s1): the original stays" in str(heard.said)
     assert in_k(cursor) == before
 
 
 def test_an_edit_of_a_seed_takes_its_place_in_the_library(cursor: duckdb.DuckDBPyConnection) -> None:
-    curation.edit_seed(cursor, "s1", ("Say it well", "", "Well!"), "ana", "p1")
+    edits.edit_seed(cursor, "s1", ("Say it well", "", "Well!"), "ana", "p1")
     library = {seed.seed_id: seed for seed in seeds.library(cursor)}
     assert library.keys() == {"s1-e1", "s2", "s3"}
     assert (library["s1-e1"].origin, library["s1-e1"].parent_ids) == ("edit", ("s1",))
@@ -209,12 +209,12 @@ def test_a_use_as_seed_that_is_undone_leaves_the_library(cursor: duckdb.DuckDBPy
 
 def test_a_swap_rejects_one_and_accepts_another_in_one_group(cursor: duckdb.DuckDBPyConnection) -> None:
     (proposal, *_) = [row for row in decisions.of_run(cursor, "r1") if row["kind"] == "promote"]
-    made = curation.swap(cursor, proposal["proposal_id"], "r1-2-0", "ana")
+    made = edits.swap(cursor, proposal["proposal_id"], "r1-2-0", "ana")
     states = {row["proposal_id"]: row["decision"] for row in decisions.of_run(cursor, "r1")}
     assert (states[proposal["proposal_id"]], states[made]) == ("reject", "accept")
     for wrong, words in (("r1-2-0", "proposed in this window already"), ("nothing", "nothing that run r1 can promote")):
         with pytest.raises(StoreError, match=words):
-            curation.swap(cursor, proposal["proposal_id"], wrong, "ana")
+            edits.swap(cursor, proposal["proposal_id"], wrong, "ana")
     curation.take(cursor, press("p1", "", "undo"), "ana", "r1")
     states = {row["proposal_id"]: row["decision"] for row in decisions.of_run(cursor, "r1")}
     assert (states[proposal["proposal_id"]], states[made]) == (None, None)

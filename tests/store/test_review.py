@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from sedi_engine.service import Service
-from store import curation, review, runs
+from store import curation, edits, review, runs
 from store.connection import fetch
 from store.curation import Press
 from store.database import Store
@@ -144,13 +144,13 @@ def test_what_was_undone_is_found_again_in_the_order_asked_for(store: Store) -> 
 def test_what_may_take_a_proposals_place_is_of_its_window_and_not_proposed(store: Store) -> None:
     proposed = fetch_ids(store)
     for proposal_id, kind in proposed.items():
-        others = store.read(review.instead, "r1", proposal_id)
+        others = store.read(edits.instead, "r1", proposal_id)
         idents = {row["ident"] for row in others}
         taken = {row["subject_id"] for row in store.read(fetch, "SELECT subject_id FROM proposal")}
         assert idents
         assert not idents & taken
         assert all(ident.startswith("r1-" if kind == "promote" else "own_") for ident in idents)
-    assert store.read(review.instead, "r1", "nothing") == []
+    assert store.read(edits.instead, "r1", "nothing") == []
 
 
 def fetch_ids(store: Store) -> dict[str, str]:
