@@ -73,6 +73,7 @@ def _decided(cursor: Cursor, press: Press, by: str) -> Heard:
         said = f"{press.subject} is not in this store any more: nothing was decided."
         return Heard(press=press.press, subject=press.subject, said=said)
     said = None if kind == "skip" else collision(cursor, press.subject, by, press.seen, kind)
+    said = said or _acts_later(cursor, press.subject, kind)
     number = decisions.decide(cursor, press.subject, kind, by, press.reason, queue=press.queue)
     return Heard(press=press.press, subject=press.subject, decision_id=number, said=said)
 
@@ -94,6 +95,22 @@ def _fitting(cursor: Cursor, subject: str, key: str) -> DecisionKind | None:
         return None
     table, column = tables[kind]
     return key if fetch_one(cursor, f"SELECT 1 FROM {table} WHERE {column} = ?", [ident]) else None  # noqa: S608
+
+
+def _acts_later(cursor: Cursor, subject: str, kind: str) -> str | None:
+    """From when a decision on a proposal acts, while its run is going on; None elsewhere."""
+    if kind not in ("accept", "reject") or not subject.startswith("proposal:"):
+        return None
+    run = fetch_one(
+        cursor,
+        "SELECT run_id, run.iteration FROM proposal JOIN run USING (run_id) "
+        "WHERE proposal_id = ? AND status IN ('queued', 'running')",
+        [subject.removeprefix("proposal:")],
+    )
+    return run and (
+        f"Run {run['run_id']} is in window {run['iteration'] + 1}: this acts from window {run['iteration'] + 2} on, "
+        "and prompts under way keep the seeds that they show."
+    )
 
 
 def collision(cursor: Cursor, subject: str, by: str, seen: int, kind: str) -> str | None:

@@ -267,7 +267,9 @@ def blind_items(desk: Desk, run_id: str, settings: Curation) -> None:
 def colleagues(desk: Desk) -> None:
     """How far this person is, and what others decided since on what he had decided: both are kept and told."""
     with st.container(key="seeds_progress"):
-        st.text(annotators.summary(desk.store.read(progress.progress, runs.now()), desk.person.name, None))
+        held: Session | None = st.session_state.get("seeds_session")
+        done = desk.store.read(progress.progress, runs.now())
+        st.text(annotators.summary(done, desk.person.name, held and held.left))
     key = "seeds_heard_to"
     if key not in st.session_state:
         st.session_state[key] = desk.store.read(decisions.last_number)

@@ -123,6 +123,22 @@ def test_who_undoes_takes_only_the_own_word_back(cursor: duckdb.DuckDBPyConnecti
     assert standing(cursor)[SUBJECTS[0]] == "reject"
 
 
+def test_a_decision_on_a_proposal_of_a_run_that_goes_on_says_from_when_it_acts(
+    cursor: duckdb.DuckDBPyConnection,
+) -> None:
+    (eviction,) = [
+        row for row in decisions.of_run(cursor, "r1") if row["subject_id"] == "s1" and row["kind"] == "evict"
+    ]
+    runs.set_status(cursor, "r1", "running")
+    heard = curation.take(cursor, press("p1", f"proposal:{eviction['proposal_id']}", "accept"), "ana", "r1")
+    assert "Run r1 is in window 3: this acts from window 4 on, and prompts under way keep the seeds" in str(heard.said)
+    assert "s1" in {row["seed_id"] for row in seeds.of_run(cursor, "r1") if row["status"] == "active"}
+    runs.set_status(cursor, "r1", "waiting_for_review")
+    seen = decisions.last_number(cursor)
+    quiet = curation.take(cursor, press("p2", f"proposal:{eviction['proposal_id']}", "reject", seen=seen), "ana", "r1")
+    assert quiet.said is None
+
+
 def test_a_press_on_what_is_gone_is_answered_and_taken(cursor: duckdb.DuckDBPyConnection) -> None:
     for number, subject in enumerate(("candidate:no", "seed:no", "proposal:no", "blind:no/1", "blind:x", "what:ever")):
         heard = curation.take(cursor, press(f"p{number}", subject, "accept"), "ana", "r1")
