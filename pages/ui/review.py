@@ -135,6 +135,7 @@ class Session:
         self.refused: dict[str, tuple[str, str, str]] = {}
         self.left: int | None = None
         self.exhausted = False
+        self.told_end = False
 
 
 def session(wanted: Wanted) -> Session:
@@ -171,6 +172,9 @@ def show(desk: Desk, wanted: Wanted, settings: Curation) -> None:
         "map": _background(desk, wanted.run_id),
     }
     review_block.draw(KEY, data, lambda: _heard(desk, wanted.run_id))
+    if wanted.queue == "blind" and held.taken and not shown and not held.told_end:
+        held.told_end = True
+        st.rerun()  # the result above is shown once everything is decided
 
 
 def _background(desk: Desk, run_id: str) -> dict[str, list[float]]:
