@@ -15,12 +15,11 @@ _OF_RUN = "(starts_with(e.subject, 'seed:') OR c.run_id = $run)"
 _EMBEDDED = f"FROM embedding e LEFT JOIN candidate c ON e.subject = 'candidate:' || c.candidate_id WHERE {_OF_RUN} "
 
 
-def mark(cursor: Cursor, run_id: str) -> tuple[Any, ...]:
-    """What changes whenever the run's vectors or the map do; decisions do not count."""
+def mark(cursor: Cursor) -> tuple[Any, ...]:
+    """What changes whenever the vectors or the map do; decisions do not count."""
     row = fetch_one(
         cursor,
-        f"SELECT (SELECT count(*) {_EMBEDDED}) AS embedded, (SELECT max(version) FROM map_version) AS version",  # noqa: S608
-        {"run": run_id},
+        "SELECT (SELECT count(*) FROM embedding) AS embedded, (SELECT max(version) FROM map_version) AS version",
     )
     assert row is not None
     return tuple(row.values())
@@ -56,10 +55,12 @@ def known(cursor: Cursor, subjects: Sequence[str]) -> dict[str, dict[str, Any]]:
     rows = fetch(
         cursor,
         "WITH wanted AS (SELECT DISTINCT unnest($subjects::VARCHAR[]) AS subject) "
-        'SELECT w.subject, t.instruction, c.verdict, d.kind AS decision, d."by" FROM wanted w '
-        "JOIN task t ON t.subject = w.subject "
-        "LEFT JOIN candidate c ON w.subject = 'candidate:' || c.candidate_id "
-        "LEFT JOIN standing_decision d ON d.subject = w.subject",
+        "SELECT w.subject, coalesce(c.instruction, s.instruction) AS instruction, c.verdict, d.kind AS decision, "
+        'd."by" FROM wanted w '
+        "LEFT JOIN candidate c ON starts_with(w.subject, 'candidate:') AND c.candidate_id = substr(w.subject, 11) "
+        "LEFT JOIN seed s ON starts_with(w.subject, 'seed:') AND s.seed_id = substr(w.subject, 6) "
+        "LEFT JOIN standing_decision d ON d.subject = w.subject "
+        "WHERE c.candidate_id IS NOT NULL OR s.seed_id IS NOT NULL",
         {"subjects": list(subjects)},
     )
     return {row["subject"]: row for row in rows}

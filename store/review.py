@@ -207,9 +207,21 @@ def _who(wanted: Wanted) -> dict[str, Any]:
     return {"me": wanted.me, "lapsed": wanted.lapsed, "overlap": wanted.overlap}
 
 
+def mark(cursor: Cursor, run_id: str) -> tuple[Any, ...]:
+    """What changes whenever `counts` may: decisions, the run's events, the seeds."""
+    row = fetch_one(
+        cursor,
+        "SELECT (SELECT max(decision_id) FROM decision) AS decided, "
+        "(SELECT max(seq) FROM event WHERE run_id = ?) AS seq, (SELECT count(*) FROM seed) AS seeds",
+        [run_id],
+    )
+    assert row is not None
+    return tuple(row.values())
+
+
 def counts(cursor: Cursor, wanted: Wanted) -> dict[str, int]:
-    """Open items of every queue, in the order in which the screen offers them."""
-    who = _who(wanted)
+    """Open items of every queue, in the order in which the screen offers them; those before others count too."""
+    who = {**_who(wanted), "lapsed": datetime.max}
     proposed = fetch_one(
         cursor,
         f"SELECT count(*) AS n FROM {PROPOSALS} {PEOPLE} WHERE decision IS NULL AND {OPEN}",  # noqa: S608
@@ -254,4 +266,4 @@ def hold(cursor: Cursor, wanted: Wanted, subjects: list[str], now: datetime) -> 
 
 def people(cursor: Cursor) -> list[dict[str, Any]]:
     """Everybody who has decided anything, by name."""
-    return fetch(cursor, 'SELECT DISTINCT "by" FROM opinion ORDER BY 1')
+    return fetch(cursor, 'SELECT DISTINCT "by" FROM decision WHERE "by" <> \'rule\' ORDER BY 1')

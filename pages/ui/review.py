@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import streamlit as st
@@ -13,10 +13,11 @@ from sedi_engine.curation.settings import Curation
 from sedi_engine.desk import Desk
 from store import annotators as progress
 from store import blind, curation, decisions, neighbourhood, review, runs, seeds
+from store.database import Reader
 from store.review import Wanted
 
 KEY = "seeds_block"
-AHEAD, HELD, REFILL = 120, 40, 50
+AHEAD, HELD, REFILL = 120, 30, 40
 TAKEN_KEPT, SAID_KEPT = 400, 4
 QUEUES = {
     "proposals": "Proposals",
@@ -56,7 +57,7 @@ ORIGINS = ("machine", "stream", "edit")
 
 def choose(desk: Desk, run_id: str, settings: Curation) -> Wanted:
     """The queue and what narrows it, from the widgets above the block; the first that is not empty at the start."""
-    counts = desk.store.read(review.counts, _wanted(desk, run_id, settings, "all"))
+    counts = _counts(desk, _wanted(desk, run_id, settings, "all"))
     asked = st.query_params.get("queue", st.session_state.get("seeds_queue_left"))
     first = next((name for name in QUEUES if counts[name]), "all")
     st.session_state["seeds_queue"] = asked if asked in QUEUES else first
@@ -69,6 +70,18 @@ def choose(desk: Desk, run_id: str, settings: Curation) -> Wanted:
     if not run_id or queue not in review.OF_CANDIDATES:
         return wanted
     return _narrowed(desk, run_id, wanted)
+
+
+def _counts(desk: Desk, wanted: Wanted) -> dict[str, int]:
+    """What each queue holds for this person, counted again only after a decision or an event."""
+    same = {"queue": "all", "lapsed": datetime.max}
+    plain = Wanted(**{**wanted.model_dump(include={"run_id", "me", "overlap", "near"}), **same})
+    return _counted(desk.store, str(desk.store.folder), plain, desk.store.read(review.mark, wanted.run_id))
+
+
+@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs={Wanted: Wanted.model_dump_json})
+def _counted(_store: Reader, folder: str, wanted: Wanted, mark: tuple[Any, ...]) -> dict[str, int]:
+    return _store.read(review.counts, wanted)
 
 
 def _chose() -> None:
@@ -178,7 +191,7 @@ def show(desk: Desk, wanted: Wanted, settings: Curation) -> None:
 
 
 def _background(desk: Desk, run_id: str) -> dict[str, list[float]]:
-    return _sample(desk.store, str(desk.store.folder), run_id, desk.store.read(neighbourhood.mark, run_id))
+    return _sample(desk.store, str(desk.store.folder), run_id, desk.store.read(neighbourhood.mark))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -228,7 +241,7 @@ def _fill(desk: Desk, held: Session) -> None:
         held.rows = desk.store.read(blind.items, wanted.test_id, wanted.me, AHEAD)
     else:
         held.rows = desk.store.read(review.items, wanted, AHEAD, novelty(desk, wanted))
-        held.left = desk.store.read(review.counts, wanted)[wanted.queue] if _plain(wanted) else None
+        held.left = _counts(desk, wanted)[wanted.queue] if _plain(wanted) else None
     held.exhausted = len(held.rows) < AHEAD
 
 

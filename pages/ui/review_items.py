@@ -28,7 +28,7 @@ Row = Mapping[str, Any]
 
 def around(store: Reader, run_id: str) -> Surroundings:
     """The vectors of a run, read again only when there are more of them or the map is another."""
-    return _around(store, str(store.folder), run_id, store.read(neighbourhood.mark, run_id))
+    return _around(store, str(store.folder), run_id, store.read(neighbourhood.mark))
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the vectors …")
