@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
-from pages.ui import batch_card, batch_charts, beside_random, cards, focus, map_state, mapping, saving, scatter, shell
+from pages.ui import batch_card, batch_charts, beside_random, cards, focus, map_state, mapping, pictures, saving, shell
 from sedi_engine import batch_study
 from store import training, views
 
@@ -76,12 +75,13 @@ def _map(run_id: str, step: int) -> None:
     if not map_state.show(service, run_id):
         return
     rows = mapping.frame(service.store, run_id)
-    lit = mapping.of_step(rows, step)
-    drawn = mapping.drawn(rows, np.ones(len(rows), dtype=bool), lit, mapping.MOST_DRAWN_SVG)
-    figure = scatter.figure(scatter.layers(drawn, np.zeros(len(drawn), dtype=bool), "status"), (), rows[lit], svg=True)
-    figure.update_layout(height=360, showlegend=False)
+    if not len(rows):
+        return
+    figure = pictures.lit(service.store, run_id, rows, 360, step)
     alt = f"The batch of step {step} lit on the map"
-    saving.chart(figure, "batches_map", alt, lambda: rows[lit][mapping.SAVED].to_dict("records"))
+    saving.chart(
+        figure, "batches_map", alt, lambda: rows[mapping.of_step(rows, step)][mapping.SAVED].to_dict("records")
+    )
 
 
 def _why(batches: list[dict[str, Any]], batch: dict[str, Any]) -> None:
@@ -107,13 +107,13 @@ def _why(batches: list[dict[str, Any]], batch: dict[str, Any]) -> None:
     trained = [one for one in batches if one["attractive"] is not None]
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        figure = batch_charts.ranking(window, batch["step"])
+        figure = pictures.once(batch_charts.ranking, window, batch["step"])
         saving.chart(figure, "batches_ranking", "Norms of the window by step", lambda: batch_charts.ranked(window))
     with right:
         counts = batch_study.position_wins(trained)
         alt = "How often each position of a window won"
         saving.chart(
-            batch_charts.wins(counts), "batches_wins", alt,
+            pictures.once(batch_charts.wins, counts), "batches_wins", alt,
             lambda: [{"position": position, "windows_won": won} for position, won in counts.items()],
         )  # fmt: skip
 

@@ -6,7 +6,19 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.ui import emptiness, focus, map_controls, map_state, mapping, record, saving, scatter, selected, shell
+from pages.ui import (
+    emptiness,
+    focus,
+    map_controls,
+    map_state,
+    mapping,
+    pictures,
+    record,
+    saving,
+    scatter,
+    selected,
+    shell,
+)
 from pages.ui.emptiness import Region
 from pages.ui.mapping import View
 from store import views
@@ -27,18 +39,11 @@ def picked() -> None:
             focus.show_item(st.session_state["map_subjects"].iloc[place])
 
 
-def draw(rows: pd.DataFrame, view: View, empty: list[Region]) -> np.ndarray:
+def draw(run_id: str, rows: pd.DataFrame, view: View, empty: list[Region]) -> np.ndarray:
     """The figure with its controls' outcome; which rows the address looks at."""
-    passes = mapping.shown(rows, view)
-    chosen = mapping.chosen(rows)
     most = mapping.MOST_DRAWN_SVG if map_controls.without_webgl() else mapping.MOST_DRAWN
-    drawn = mapping.drawn(rows, passes, chosen, most)
-    at = drawn.index.to_numpy()
-    layers = scatter.layers(drawn, passes[at], view.colour)
-    region = focus.region()
-    lit = None if region else rows[chosen]
-    outlines = [region] if region else [one.outline for one in empty]
-    figure = scatter.figure(layers, outlines, lit, svg=most == mapping.MOST_DRAWN_SVG)
+    outlines = tuple(one.outline for one in empty)
+    figure, drawn, passes = pictures.explored(service.store, run_id, rows, view, outlines, most)
     st.session_state["map_subjects"] = rows["subject"]
     saving.chart(
         figure,
@@ -52,6 +57,8 @@ def draw(rows: pd.DataFrame, view: View, empty: list[Region]) -> np.ndarray:
         on_select=picked,
         selection_mode=("points", "box", "lasso"),
     )
+    region = focus.region()
+    chosen = mapping.chosen(rows, focus.step(), focus.item(), region)
     return chosen & passes if region else chosen
 
 
@@ -68,7 +75,7 @@ def show(run_id: str) -> None:
     subject = focus.item()
     left, right = st.columns([5, 3], gap="medium")
     with left:
-        chosen = draw(rows, view, empty)
+        chosen = draw(run_id, rows, view, empty)
     with right:
         map_state.about(service, run_id)
         if subject:
@@ -82,7 +89,7 @@ def show(run_id: str) -> None:
         selected.show(service, run_id, rows[chosen])
     elif focus.region() or focus.step() is not None:
         st.caption("Nothing on the map is in this selection.")
-        st.button("Clear", icon=":material/close:", key="map_clear", on_click=focus.clear)
+        st.button("Clear", icon=":material/close:", key="map_clear", on_click=focus.clear_all)
 
 
 service = shell.open_service()

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import batch_card, cards, controls, focus, playing, saving, shell, training_charts, words
+from pages.ui import batch_card, cards, controls, focus, pictures, playing, saving, shell, training_charts, words
 from pages.ui.playing import Moment
 from sedi_engine.machine import usage
 from store import training, views
@@ -64,7 +64,8 @@ def live(
     if not any(rows.values()):
         _no_training(run_id, pulse["status"])
         return
-    figure = training_charts.curves(rows, form, log, () if step is None else (step,), moment=moment)
+    lit = () if step is None else (step,)
+    figure = pictures.once(training_charts.curves, rows, form, log, lit, moment=moment)
     with st.container(key="training_loss"):
         saving.chart(
             figure,
@@ -82,7 +83,8 @@ def live(
     taken = [row for row in rows[run_id] if moment is None or moment.reached(row)]
     if measured := training_charts.measured(taken):
         alt = f"{', '.join(training_charts.MACHINE[field] for field in measured)} over steps".capitalize()
-        saving.chart(training_charts.machine(taken, measured), "training_machine", alt, lambda: rows[run_id])
+        figure = pictures.once(training_charts.machine, taken, measured)
+        saving.chart(figure, "training_machine", alt, lambda: rows[run_id])
 
 
 def _state(run_id: str, pulse: dict[str, Any]) -> None:

@@ -264,7 +264,7 @@ class Manager:
     def _follow(self, worker: WorkerProcess) -> Event | None:
         """Take in events until the iteration is over; the last one, or None if the worker just went."""
         for events in worker.events():
-            self.store.write(writer.take_in, events)
+            self.store.write(writer.take_in, events, events_of=events[0].run_id)
             if isinstance(events[-1], WindowFinished | Stopped | Failed):
                 return events[-1]
         return None

@@ -18,6 +18,7 @@ import duckdb
 
 from store.connection import connect
 from store.errors import StoreError
+from store.kept import Answers
 from store.migrations import migrate
 
 Result = TypeVar("Result")
@@ -27,9 +28,9 @@ Cursor = duckdb.DuckDBPyConnection
 class Reader:
     """An open store that can be read, and nothing else."""
 
-    def __init__(self, folder: Path, connection: Cursor) -> None:
+    def __init__(self, folder: Path, connection: Cursor, answers: Answers) -> None:
         self.folder = folder
-        self._connection = connection
+        self._connection, self._answers = connection, answers
 
     @contextlib.contextmanager
     def cursor(self) -> Iterator[Cursor]:
@@ -41,41 +42,49 @@ class Reader:
             cursor.close()
 
     def read(self, query: Callable[..., Result], *args: Any) -> Result:
-        """The result of a reading function of a cursor."""
-        with self.cursor() as cursor:
-            return query(cursor, *args)
+        """The result of a reading function of a cursor; one marked in `store.kept` is asked only if need be."""
+
+        def ask() -> Result:
+            with self.cursor() as cursor:
+                return query(cursor, *args)
+
+        return self._answers.ask(query, args, ask)
 
 
 class Store(Reader):
     """An open store; raises StoreLockedError, StoreNewerError or StoreError in words when it cannot be one."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, connect(folder))
+        super().__init__(folder, connect(folder), Answers())
         try:
             migrate(self._connection)
         except BaseException:
             self._connection.close()
             raise
-        self._work: queue.Queue[tuple[Callable[..., Any], tuple[Any, ...], Future[Any]] | None] = queue.Queue()
+        self._work: queue.Queue[tuple[Callable[..., Any], tuple[Any, ...], str | None, Future[Any]] | None]
+        self._work = queue.Queue()
         self._thread = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
         self._closed = False
         self._thread.start()
 
     def reader(self) -> Reader:
         """The same store for those who only read it."""
-        return Reader(self.folder, self._connection)
+        return Reader(self.folder, self._connection, self._answers)
 
-    def submit(self, change: Callable[..., Result], *args: Any) -> Future[Result]:
-        """Queue a writing function of a cursor; the future is done after the commit."""
+    def submit(self, change: Callable[..., Result], *args: Any, events_of: str | None = None) -> Future[Result]:
+        """Queue a writing function of a cursor; the future is done after the commit.
+
+        `events_of` names the run whose events are written, and nothing else is.
+        """
         if self._closed:
             raise StoreError("The store is closed.", "Start the program again.")
         future: Future[Result] = Future()
-        self._work.put((change, args, future))
+        self._work.put((change, args, events_of, future))
         return future
 
-    def write(self, change: Callable[..., Result], *args: Any) -> Result:
-        """Run a writing function of a cursor and wait for its commit."""
-        return self.submit(change, *args).result()
+    def write(self, change: Callable[..., Result], *args: Any, events_of: str | None = None) -> Result:
+        """Run a writing function of a cursor and wait for its commit; `events_of` as in `submit`."""
+        return self.submit(change, *args, events_of=events_of).result()
 
     def close(self) -> None:
         """Finish what is queued and let go of the file."""
@@ -89,11 +98,12 @@ class Store(Reader):
     def _write_all(self) -> None:
         cursor = self._connection.cursor()
         while (item := self._work.get()) is not None:
-            change, args, future = item
+            change, args, events_of, future = item
             try:
                 cursor.execute("BEGIN")
                 result = change(cursor, *args)
                 cursor.execute("COMMIT")
+                self._answers.written(events_of)
             except BaseException as error:
                 _roll_back(cursor)
                 future.set_exception(_in_words(error))

@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 
 from store.connection import fetch
+from store.kept import kept
 from store.records import Record
 
 Cursor = duckdb.DuckDBPyConnection
@@ -43,6 +44,7 @@ class History(Record):
     runs: tuple[RunFigures, ...]
 
 
+@kept
 def history(cursor: Cursor, generator: Mapping[str, Any], limit: int = 10) -> History | None:
     """The last runs whose generator was of this kind, model, prompt form and address (or file); None if there is none.
 

@@ -10,11 +10,13 @@ import duckdb
 from store.candidates import DECIDED, IN_K
 from store.connection import fetch, fetch_one
 from store.export_rows import QUERIES
+from store.kept import kept, kept_of_run
 
 Cursor = duckdb.DuckDBPyConnection
 TEXTS_KEY = "md5(concat_ws(chr(31), c.instruction, c.input, c.output))"
 
 
+@kept
 def history(cursor: Cursor) -> list[dict[str, Any]]:
     """A row for each run, newest first: what it was asked, what it made, what it cost and what training gave.
 
@@ -52,6 +54,7 @@ def history(cursor: Cursor) -> list[dict[str, Any]]:
     )
 
 
+@kept_of_run
 def provenance(cursor: Cursor, run_id: str) -> dict[str, Any]:
     """What a run's data came from: versions, hardware, models, endpoints, prompts, and hashes of settings and adapter.
 

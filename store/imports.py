@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from store.connection import fetch, fetch_one, insert
+from store.kept import kept
 from store.records import Seed
 
 Cursor = duckdb.DuckDBPyConnection
@@ -105,6 +106,7 @@ def get(cursor: Cursor, import_id: str) -> dict[str, Any] | None:
     return row and {**row, "mapping": json.loads(row["mapping"])}
 
 
+@kept
 def listed(cursor: Cursor) -> list[dict[str, Any]]:
     """Every import, newest first."""
     return fetch(cursor, 'SELECT * FROM import ORDER BY "at" DESC, import_id DESC')

@@ -9,6 +9,7 @@ import pandas as pd
 
 from store.candidates import DECIDED
 from store.connection import fetch_one
+from store.kept import kept
 
 Cursor = duckdb.DuckDBPyConnection
 TEXT_LENGTH = 2000  # of an instruction, for search and hover
@@ -58,6 +59,7 @@ def frame(cursor: Cursor, run_id: str) -> pd.DataFrame:
     return cursor.sql(FRAME, params={"run": run_id}).df()
 
 
+@kept
 def mark(cursor: Cursor, run_id: str) -> tuple[Any, ...]:
     """What changes whenever `frame`, or what it could show, may: events, map, decisions, seeds, reference tasks."""
     row = fetch_one(

@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from store.connection import fetch, fetch_one
+from store.kept import kept
 
 Cursor = duckdb.DuckDBPyConnection
 Vectors = NDArray[np.float32]
@@ -25,6 +26,7 @@ OF_RUN = "(t.run_id IS NULL OR t.run_id = $run)"
 IN_ORDER = "ORDER BY starts_with(subject, 'candidate:'), md5(subject)"
 
 
+@kept
 def current(cursor: Cursor) -> dict[str, Any] | None:
     """The newest version with `now` (tasks on it) and `distance` (median of the placed to their anchors, or null)."""
     return fetch_one(

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from store import runs
 from store.connection import fetch_one
 from store.errors import RecordingError
+from store.kept import kept_of_run
 
 Cursor = duckdb.DuckDBPyConnection
 FORMAT = 1
@@ -94,6 +95,7 @@ def read(cursor: Cursor, source: BinaryIO | Path, name: str, by: str) -> str:
     return run_id
 
 
+@kept_of_run
 def is_recording(cursor: Cursor, run_id: str) -> bool:
     """Whether a run came from a recording: it can be looked at and not gone on with."""
     return fetch_one(cursor, "SELECT 1 FROM recording WHERE run_id = ?", [run_id]) is not None

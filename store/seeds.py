@@ -11,6 +11,7 @@ import duckdb
 
 from store.connection import fetch, insert
 from store.events import WindowFinished
+from store.kept import kept, kept_of_run
 from store.records import Seed
 
 Cursor = duckdb.DuckDBPyConnection
@@ -71,6 +72,7 @@ def settle(cursor: Cursor, subjects: Sequence[str]) -> None:
     )
 
 
+@kept
 def library(cursor: Cursor) -> list[Seed]:
     """The accepted seeds of the library, oldest first."""
     rows = fetch(cursor, "SELECT * FROM seed WHERE in_library ORDER BY added, seed_id")
@@ -96,6 +98,7 @@ def start_run(cursor: Cursor, run_id: str, seed_ids: Sequence[str]) -> None:
     )
 
 
+@kept_of_run
 def of_run(cursor: Cursor, run_id: str) -> list[dict[str, Any]]:
     """S of a run and what has left it, in the order of joining, with the seeds' texts."""
     return fetch(

@@ -7,11 +7,13 @@ from typing import Any
 import duckdb
 
 from store.connection import fetch, fetch_one
+from store.kept import kept_of_run
 from store.map_view import MEMBERS
 
 Cursor = duckdb.DuckDBPyConnection
 
 
+@kept_of_run
 def steps(cursor: Cursor, run_id: str, from_iteration: int = 0) -> list[dict[str, Any]]:
     """Every online step of a run from a window on, superseded ones too, in the order in which they were taken.
 
@@ -27,6 +29,7 @@ def steps(cursor: Cursor, run_id: str, from_iteration: int = 0) -> list[dict[str
     )
 
 
+@kept_of_run
 def batches(cursor: Cursor, run_id: str) -> list[dict[str, Any]]:
     """Composed batches, the newest composition of each, with what their step showed (null before it is trained)."""
     return fetch(
@@ -39,6 +42,7 @@ def batches(cursor: Cursor, run_id: str) -> list[dict[str, Any]]:
     )
 
 
+@kept_of_run
 def members(cursor: Cursor, run_id: str, iteration: int) -> list[dict[str, Any]]:
     """The examples of a window in batch order: step, cluster, texts, and their own signals (null before training)."""
     return fetch(
@@ -54,6 +58,7 @@ def members(cursor: Cursor, run_id: str, iteration: int) -> list[dict[str, Any]]
     )
 
 
+@kept_of_run
 def hardware(cursor: Cursor, run_id: str) -> str | None:
     """Device and precision that a run trains with, in words; None before its student was loaded."""
     row = fetch_one(

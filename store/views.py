@@ -10,6 +10,7 @@ import duckdb
 
 from store import decisions, neighbourhood, runs, seeds
 from store.connection import fetch, fetch_one
+from store.kept import kept, kept_of_run
 
 Cursor = duckdb.DuckDBPyConnection
 Result = TypeVar("Result")
@@ -24,6 +25,7 @@ def consistent(cursor: Cursor, query: Callable[..., Result], *args: Any) -> Resu
         cursor.execute("ROLLBACK")
 
 
+@kept
 def run_list(cursor: Cursor) -> list[dict[str, Any]]:
     """Every run with its preset, status and time, newest first."""
     return fetch(
@@ -50,6 +52,7 @@ def pulse(cursor: Cursor, run_id: str) -> dict[str, Any] | None:
     return row
 
 
+@kept_of_run
 def overview(cursor: Cursor, run_id: str) -> dict[str, Any] | None:
     """The summary of a run with its open proposals, the size of S₀ and the threshold."""
     return consistent(cursor, _overview, run_id)
@@ -85,12 +88,14 @@ def feed(cursor: Cursor, run_id: str, after_call: int, limit: int) -> list[dict[
     return [{**row, "nearest": texts.get(row["nearest_id"])} for row in rows]
 
 
+@kept_of_run
 def judged_calls(cursor: Cursor, run_id: str) -> int:
     """How many replies of a run have been judged."""
     row = fetch_one(cursor, "SELECT count(*) AS n FROM judgement WHERE run_id = ?", [run_id])
     return int(row["n"]) if row else 0
 
 
+@kept_of_run
 def warnings(cursor: Cursor, run_id: str, limit: int = 3) -> list[str]:
     """What a run wanted known, newest first."""
     rows = fetch(
@@ -101,6 +106,7 @@ def warnings(cursor: Cursor, run_id: str, limit: int = 3) -> list[str]:
     return [row["text"] for row in rows]
 
 
+@kept_of_run
 def no_proposal_reasons(cursor: Cursor, run_id: str) -> list[dict[str, Any]]:
     """Windows that proposed nothing, and why, newest first."""
     return fetch(
@@ -111,6 +117,7 @@ def no_proposal_reasons(cursor: Cursor, run_id: str) -> list[dict[str, Any]]:
     )
 
 
+@kept_of_run
 def proposals(cursor: Cursor, run_id: str) -> list[dict[str, Any]]:
     """The proposals of a run with the texts of what they are about, newest window first."""
     rows = decisions.of_run(cursor, run_id)
@@ -130,6 +137,7 @@ def _tasks(cursor: Cursor, idents: list[str]) -> dict[str, dict[str, str]]:
     return {row.pop("ident"): row for row in rows}
 
 
+@kept_of_run
 def seeds_after(cursor: Cursor, run_id: str, rule: bool = False) -> list[str]:
     """Active S once the decisions that stand are applied, as `decisions.apply` will do it on resuming.
 
@@ -155,6 +163,7 @@ def seeds_after(cursor: Cursor, run_id: str, rule: bool = False) -> list[str]:
     return list(active)
 
 
+@kept
 def library(cursor: Cursor, search: str, limit: int, member: bool = True) -> list[dict[str, Any]]:
     """Seeds of the library whose texts hold `search` (any case), oldest first, at most `limit`.
 
@@ -170,12 +179,14 @@ def library(cursor: Cursor, search: str, limit: int, member: bool = True) -> lis
     )
 
 
+@kept
 def library_size(cursor: Cursor) -> int:
     """Accepted seeds of the library."""
     row = fetch_one(cursor, "SELECT count(*) AS n FROM seed WHERE in_library")
     return int(row["n"]) if row else 0
 
 
+@kept_of_run
 def settings(cursor: Cursor, run_id: str) -> dict[str, Any] | None:
     """The configuration of a run."""
     row = fetch_one(cursor, "SELECT config FROM run WHERE run_id = ?", [run_id])

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import batch_charts, saving
+from pages.ui import batch_charts, pictures, saving
 from pages.ui.tables import number, table, text
 from sedi_engine import batch_study
 from sedi_engine.batch_study import Standing
@@ -63,7 +63,7 @@ def show(
         whole = f"the same {len(subjects)} tasks of window {batch['iteration']}"
         st.caption(f"{batch_study.SHUFFLES} random batches of {len(rows)} from {whole}.")
         table([_row(one) for one in standings], STANDING, "batches_standings")
-        figure = batch_charts.among_random(at_random, batch, MEASURE_WORDS)
+        figure = pictures.once(batch_charts.among_random, at_random, batch, MEASURE_WORDS)
         saving.chart(figure, "batches_random", "This batch among random ones", lambda: _shuffles(at_random))
     st.caption("nearest pairs inside the batch")
     pairs = [

@@ -14,6 +14,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 NAMES = ("step", "item", "region")
+CLEARED = "map_cleared"
 MOST_CORNERS = 60
 DIGITS = 3
 Corners = tuple[tuple[float, float], ...]
@@ -23,6 +24,19 @@ def clear() -> None:
     """Look at nothing in particular."""
     for name in NAMES:
         st.query_params.pop(name, None)
+
+
+def clear_all() -> None:
+    """Look at nothing in particular, and have the map let go of what is drawn on it."""
+    clear()
+    st.session_state[CLEARED] = st.session_state.get(CLEARED, 0) + 1
+
+
+def drawn_here(chart: str) -> bool:
+    """Whether the region that is looked at is the one that is drawn on this chart now."""
+    selection = st.session_state.get(chart, {}).get("selection", {})
+    corners = of_selection(selection)
+    return bool(corners) and write(corners) == st.query_params.get("region")
 
 
 def show_step(step: int) -> None:
@@ -88,6 +102,14 @@ def of_selection(selection: dict[str, Any]) -> Corners:
 def inside(x: Sequence[float], y: Sequence[float], corners: Corners) -> NDArray[np.bool_]:
     """Which points lie in a polygon, by the even-odd rule."""
     px, py = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    (left, low), (right, high) = np.min(corners, axis=0), np.max(corners, axis=0)
+    near = np.flatnonzero((px >= left) & (px <= right) & (py >= low) & (py <= high))
+    found = np.zeros(len(px), dtype=bool)
+    found[near] = _inside(px[near], py[near], corners)
+    return found
+
+
+def _inside(px: NDArray[np.float64], py: NDArray[np.float64], corners: Corners) -> NDArray[np.bool_]:
     found = np.zeros(len(px), dtype=bool)
     for (ax, ay), (bx, by) in zip(corners, (*corners[1:], *corners[:1]), strict=True):
         crosses = (ay > py) != (by > py)

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cards, command, focus, mapping, playing, saving, shell, training_charts, words
+from pages.ui import cards, command, focus, mapping, pictures, playing, saving, shell, training_charts, words
 from pages.ui.mapping import View
 from pages.ui.playing import Moment
 from sedi_engine.desk import Desk
@@ -57,10 +57,11 @@ def draw(service: Desk, run_id: str, rows: pd.DataFrame) -> tuple[View, pd.DataF
             threshold = st.slider(
                 f"Threshold τ (the run’s: {own:g})", 0.5, 1.0, own, 0.01, key="map_threshold", bind="query-params"
             )
+        other = threshold if abs(threshold - own) > 1e-9 else None
         with st.container(key="map_threshold_said"):
-            if abs(threshold - own) > 1e-9:
-                rows = _other_threshold(service, run_id, rows, threshold)
-    return View(colour, (search or "").strip(), show or "all", moment.window), rows, moment
+            if other is not None:
+                rows = _other_threshold(service, run_id, rows, other)
+    return View(colour, (search or "").strip(), show or "all", moment.window, other), rows, moment
 
 
 def _other_threshold(service: Desk, run_id: str, rows: pd.DataFrame, threshold: float) -> pd.DataFrame:
@@ -94,8 +95,9 @@ def curve(service: Desk, run_id: str, rows: pd.DataFrame, moment: Moment) -> Non
         return
     steps = f"step{'s' * (len(lit) > 1)} {', '.join(map(str, lit[:20]))}{' …' * (len(lit) > 20)}"
     reached = sum(moment.reached(row) for row in taken if not row["superseded"])
+    shown = {"log": False, "lit": lit, "height": 340, "moment": moment}
     saving.chart(
-        training_charts.curves({run_id: taken}, "raw", log=False, lit=lit, height=340, moment=moment),
+        pictures.once(training_charts.curves, {run_id: taken}, "raw", **shown),
         "map_curve",
         "Loss and gradient norm over steps, the selected batches lit",
         lambda: taken,

@@ -11,6 +11,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from pages.ui import focus, scatter
+from pages.ui.focus import Corners
 from sedi_engine.replay import Replay, of_run
 from store import aims, map_view
 from store.database import Reader
@@ -48,16 +49,17 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class View:
-    """What the controls ask for."""
+    """What the controls ask for; a threshold that is not the run's gives the rows other statuses."""
 
     colour: str = "status"
     search: str = ""
     show: str = "all"
     iteration: int | None = None
+    threshold: float | None = None
 
 
 def frame(store: Reader, run_id: str) -> pd.DataFrame:
-    """Every placed task of the run's part of the map; read again only when something changed."""
+    """Every placed task of the run's part of the map; read again only when something changed: `attrs["mark"]`."""
     return _frame(store, str(store.folder), run_id, store.read(map_view.mark, run_id))
 
 
@@ -77,6 +79,7 @@ def _frame(_store: Reader, folder: str, run_id: str, mark: tuple[Any, ...]) -> p
     rows["iteration"] = [
         f"window {number}{', aimed' * (number in aimed)}" if number else "start" for number in rows["iteration"]
     ]
+    rows.attrs["mark"] = mark
     return rows
 
 
@@ -122,13 +125,13 @@ def found(rows: pd.DataFrame, words: str) -> Mask:
     return np.asarray(scores) >= SEARCH_SCORE
 
 
-def chosen(rows: pd.DataFrame) -> Mask:
-    """Which rows the address looks at: a batch, one task, or a region."""
-    if (step := focus.step()) is not None:
+def chosen(rows: pd.DataFrame, step: int | None, subject: str | None = None, corners: Corners = ()) -> Mask:
+    """Which rows are looked at: a batch, one task, or a region."""
+    if step is not None:
         return of_step(rows, step)
-    if subject := focus.item():
+    if subject:
         return (rows["subject"] == subject).to_numpy()
-    if corners := focus.region():
+    if corners:
         return focus.inside(rows["x"], rows["y"], corners)
     return np.zeros(len(rows), dtype=bool)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
-from pages.ui import charts, loop, mapping, playing, saving, scatter, shell, training_charts, words
+from pages.ui import loop, mapping, pictures, playing, saving, shell, training_charts, words
 from pages.ui.curves import pool_charts
 from pages.ui.playing import Moment
 from sedi_engine.desk import Desk
@@ -91,8 +90,9 @@ def _played(heading: str, summary: dict[str, Any], steps: Sequence[Mapping[str, 
 
 
 def _curves(run_id: str, rows: Sequence[Mapping[str, Any]], moment: Moment, key: str) -> None:
-    figure = training_charts.curves({run_id: rows}, "raw", log=False, lit=(), height=500, moment=moment)
-    saving.chart(charts.enlarged(figure), key, "Loss and gradient norm")
+    shown = {"log": False, "lit": (), "height": 500, "moment": moment}
+    figure = pictures.once(training_charts.curves, {run_id: rows}, "raw", **shown, large=True)
+    saving.chart(figure, key, "Loss and gradient norm")
 
 
 def _the_seeds(service: Desk, run_id: str, summary: dict[str, Any]) -> None:
@@ -126,15 +126,8 @@ def picture(service: Desk, run_id: str, height: int, key: str, moment: Moment | 
     rows = mapping.frame(service.store, run_id)
     if not len(rows):
         return False
-    everything = np.ones(len(rows), dtype=bool)
-    whole = mapping.drawn(rows, everything, ~everything, mapping.MOST_DRAWN_SVG)
-    drawn = whole if moment is None or moment.whole else whole[whole["since"] <= moment.window]
-    figure = scatter.figure(scatter.layers(drawn, np.ones(len(drawn), dtype=bool), "status"), svg=True)
-    scatter.hold_axes(figure, whole)
-    figure.update_layout(height=height, dragmode=False)
-    alt = f"Map of {len(drawn):,} tasks"
-    if wanted():
-        saving.chart(charts.enlarged(figure), key, alt)
-    else:
-        saving.chart(figure, key, alt, lambda: drawn[mapping.SAVED].to_dict("records"))
+    window = None if moment is None or moment.whole else moment.window
+    figure, drawn = pictures.still(service.store, run_id, rows, height, window, large=wanted())
+    data = None if wanted() else lambda: drawn[mapping.SAVED].to_dict("records")
+    saving.chart(figure, key, f"Map of {len(drawn):,} tasks", data)
     return True

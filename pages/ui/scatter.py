@@ -140,7 +140,7 @@ def _add(made: Figure, rows: pd.DataFrame, svg: bool, **look: object) -> None:
         y=rows["y"].to_numpy(np.float32),
         mode="markers",
         customdata=rows.index.to_numpy(np.int32),
-        text=rows["hover"].tolist(),
+        text=rows["hover"].to_numpy(dtype=str),  # an array is taken over whole, a list text by text
         hovertemplate="%{text}<extra></extra>",
         **look,
     )

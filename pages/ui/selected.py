@@ -33,7 +33,7 @@ def show(service: Desk, run_id: str, rows: pd.DataFrame) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.subheader(f"{len(rows):,} tasks selected", anchor=False)
             st.text(" · ".join(f"{count:,} {name}" for name, count in rows["status"].value_counts().items()))
-            st.button("Clear", icon=":material/close:", key="map_clear", on_click=focus.clear)
+            st.button("Clear", icon=":material/close:", key="map_clear", on_click=focus.clear_all)
         ticked = st.dataframe(
             rows.head(ROWS_SHOWN)[list(COLUMNS)].rename(columns=COLUMNS),
             key="map_table",

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import cards, saving, training_charts, words
+from pages.ui import cards, pictures, saving, training_charts, words
 from pages.ui.live import FEED_ROWS, tail
 from pages.ui.tables import number, table, text
 from sedi_engine.costs import projected
@@ -77,7 +77,8 @@ def counts_and_charts(store: Reader, summary: Mapping[str, Any], pulse: Mapping[
         seen = tail(summary["run_id"])
         seen.refresh(store, pulse["iteration"])
         if seen.steps:
-            figure = training_charts.curves({summary["run_id"]: seen.steps}, "raw", log=False, lit=(), height=400)
+            shown = {summary["run_id"]: seen.steps}
+            figure = pictures.once(training_charts.curves, shown, "raw", log=False, lit=(), height=400)
             alt = "Loss and gradient norm over optimiser steps"
             saving.chart(figure, "generate_training", alt, lambda: seen.steps)
         else:
