@@ -65,6 +65,13 @@ def waiting(cursor: Cursor, run_id: str) -> int:
     return int(row["n"]) if row else 0
 
 
+@kept
+def embedded(cursor: Cursor) -> int:
+    """Tasks that have a vector."""
+    row = fetch_one(cursor, "SELECT count(*) AS n FROM embedding")
+    return int(row["n"]) if row else 0
+
+
 def add_vectors(cursor: Cursor, subjects: Sequence[str], vectors: Vectors, model: str) -> None:
     """Keep the vectors (N, d) of N tasks; one that is there stays."""
     flat = pa.array(vectors.reshape(-1), pa.float32())

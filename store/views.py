@@ -38,10 +38,8 @@ def pulse(cursor: Cursor, run_id: str) -> dict[str, Any] | None:
     """The little that tells whether anything of a run has changed, and how long it has worked. None: no such run."""
     row = fetch_one(
         cursor,
-        "SELECT run_id, status, phase, iteration, elapsed_s, "
-        "(SELECT max(seq) FROM event WHERE run_id = $1) AS seq, "
-        '(SELECT arg_max("at", seq) FROM event WHERE run_id = $1) AS last_at, started '
-        "FROM run WHERE run_id = $1",
+        "SELECT run_id, status, phase, iteration, elapsed_s, started, CASE WHEN status = 'running' "
+        'THEN (SELECT arg_max("at", seq) FROM event WHERE run_id = $1) END AS last_at FROM run WHERE run_id = $1',
         [run_id],
     )
     if row is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -27,18 +28,22 @@ STANDING = {"measure": "measure", "own": "this batch", "random": "random: median
 @st.cache_resource(max_entries=64, show_spinner="Dealing the same items at random …")
 def _control(
     _store: Reader,
+    _subjects: Sequence[str],
+    _clusters: Sequence[int],
     folder: str,
-    run_id: str,
     iteration: int,
     size: int,
-    subjects: tuple[str, ...],
-    clusters: tuple[int, ...],
+    content: int,
+    embedded: int,
 ):
-    """The random batches of a window, and its vectors in the order of `subjects`; None while some have no vector."""
-    known, vectors = _store.read(maps.vectors, subjects)
-    if len(known) < len(subjects):
+    """The random batches of a window, and its vectors in the order of its subjects; None while some have no vector.
+
+    `content` is a hash of subjects and clusters, `embedded` the number of vectors that there are.
+    """
+    known, vectors = _store.read(maps.vectors, _subjects)
+    if len(known) < len(_subjects):
         return None
-    return vectors, batch_study.random_measures(vectors, clusters, size, seed=iteration)
+    return vectors, batch_study.random_measures(vectors, _clusters, size, seed=iteration)
 
 
 def show(
@@ -48,11 +53,10 @@ def show(
     st.subheader("Beside the same items at random", anchor=False)
     subjects = tuple(row["subject"] for row in of_window)
     clusters = tuple(row["cluster"] for row in of_window)
-    found = _control(
-        service.store, str(service.store.folder), run_id, batch["iteration"], len(rows), subjects, clusters
-    )
+    store, of_batch = service.store, (batch["iteration"], len(rows))
+    known = (hash((subjects, clusters)), store.read(maps.embedded))
+    found = _control(store, subjects, clusters, str(store.folder), *of_batch, *known)
     if found is None:
-        _control.clear()
         st.caption("Drawn once the window is embedded.")
         return
     vectors, at_random = found

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from sedi_engine.config import RunConfig
 from sedi_engine.seeds import library_seeds
-from store import maps, runs, seeds
+from store import maps, runs, seeds, training
 from store.database import Cursor, Store
 
 RUN = "bench"
@@ -114,9 +114,11 @@ def _fill(cursor: Cursor, records: int, texts: list[str], demos: list[str]) -> N
 def _map(store: Store, mapped: int) -> None:
     """Vectors at random, and places spread evenly over a square from -1 to 1."""
     subjects = [row["subject"] for row in store.read(maps.without_vector, RUN)][:mapped]
+    members = [f"candidate:{ident}" for batch in store.read(training.batches, RUN) for ident in batch["members"]]
+    embedded = list(dict.fromkeys(subjects + members))
     random = np.random.default_rng(0)
-    vectors = random.normal(size=(len(subjects), DIMENSIONS)).astype(np.float32)
+    vectors = random.normal(size=(len(embedded), DIMENSIONS)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     points = random.uniform(-1, 1, size=(len(subjects), 2))
-    store.write(maps.add_vectors, subjects, vectors, "bench")
+    store.write(maps.add_vectors, embedded, vectors, "bench")
     store.write(maps.begin_version, subjects, points, "umap", 0, 0.5, None)
