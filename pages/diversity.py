@@ -76,17 +76,18 @@ def show(run_id: str) -> None:
     left, right = st.columns([5, 3], gap="medium")
     with left:
         chosen = draw(run_id, rows, view, empty)
+        looked_at = rows[chosen]
     with right:
         map_state.about(service, run_id)
         if subject:
             record.show(service, run_id, subject)
         else:
-            map_controls.curve(service, run_id, rows[chosen], moment)
+            map_controls.curve(service, run_id, looked_at, moment)
             emptiness.show(service, run_id, empty)
     if subject:
         return
-    if chosen.any():
-        selected.show(service, run_id, rows[chosen])
+    if len(looked_at):
+        selected.show(service, run_id, looked_at)
     elif focus.region() or focus.step() is not None:
         st.caption("Nothing on the map is in this selection.")
         st.button("Clear", icon=":material/close:", key="map_clear", on_click=focus.clear_all)
