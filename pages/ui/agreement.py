@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import curation_charts, saving
+from pages.ui import curation_charts, pictures, saving
 from pages.ui.tables import number, table, text
 from sedi_engine.curation.agreement import ALPHA, Agreement, Estimate, Row, agreement, pairs
 from store import annotators
@@ -79,7 +79,5 @@ def _disputed(rows: Sequence[Mapping[str, Any]]) -> None:
     table(shown, DISPUTED, f"{KEY}_seeds", **columns)
     with_credit = [row for row in shown if row["credit"] is not None]
     if len(with_credit) > 1:
-        key = f"{KEY}_credit"
-        figure = curation_charts.disagreement(with_credit)
-        st.plotly_chart(figure, key=key, config=saving.config(key), alt="Share disputed against credit, by seed")
-        saving.offer(key, lambda: shown)
+        figure = pictures.once(curation_charts.disagreement, with_credit)
+        saving.chart(figure, f"{KEY}_credit", "Share disputed against credit, by seed", lambda: shown)

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import cards, curation_charts, saving
+from pages.ui import cards, curation_charts, pictures, saving
 from pages.ui.tables import number, table
 from sedi_engine.curation.blind import (
     ENOUGH_DECIDED,
@@ -94,9 +94,9 @@ def _result(found: Sequence[Acceptance]) -> None:
     table(rows, COLUMNS, f"{KEY}_result", **percent)
     st.text(verdict(found))
     st.caption("An item that several rules proposed counts for each of them. Intervals are Wilson's, at 95 %.")
-    figure = curation_charts.acceptance([RULE_WORDS[one.rule] for one in found], [one.accepted for one in found])
-    st.plotly_chart(figure, key=f"{KEY}_plot", config=saving.config(KEY), alt="Acceptance by rule, with intervals")
-    saving.offer(KEY, lambda: rows)
+    names = [RULE_WORDS[one.rule] for one in found]
+    figure = pictures.once(curation_charts.acceptance, names, [one.accepted for one in found])
+    saving.chart(figure, f"{KEY}_plot", "Acceptance by rule, with intervals", lambda: rows, name=KEY)
 
 
 def _row(one: Acceptance) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import curation_charts, saving
+from pages.ui import curation_charts, pictures, saving
 from pages.ui.tables import number, table
 from sedi_engine.curation.filter_quality import Labels, Point, by_threshold, caution, counted
 from store import filter_labels, views
@@ -38,11 +38,9 @@ def show(service: Any, run_id: str) -> None:
             st.caption(said)
         own = service.store.read(views.settings, run_id)["filter"]["threshold"]
         points = by_threshold(rows)
-        figure = curation_charts.filter_quality(points, own)
-        st.plotly_chart(
-            figure, key=f"{KEY}_plot", config=saving.config(KEY), alt="Precision and recall of the filter over τ"
-        )
-        saving.offer(KEY, lambda: [_flat(point) for point in points])
+        figure = pictures.once(curation_charts.filter_quality, points, own)
+        alt = "Precision and recall of the filter over τ"
+        saving.chart(figure, f"{KEY}_plot", alt, lambda: [_flat(point) for point in points], name=KEY)
         at = sorted({own, 0.7, 0.8, 0.9, 1.0})
         percent = dict.fromkeys(("precision", "recall"), number(format="percent"))
         table([_row(point) for point in by_threshold(rows, at)], COLUMNS, f"{KEY}_table", **percent)

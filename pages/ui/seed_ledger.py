@@ -7,11 +7,11 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import curation_charts, saving, seed_family, words
+from pages.ui import curation_charts, pictures, saving, seed_family, words
 from pages.ui.tables import number, table, text
 from sedi_engine.curation import territory
 from store import ledger
-from store.database import Store
+from store.database import Reader
 
 KEY = "seeds_ledger"
 SEED = f"{KEY}_seed"
@@ -75,7 +75,7 @@ def show(service: Any, run_id: str) -> None:
 
 
 @st.cache_data(max_entries=8, show_spinner="Measuring the share of the map …")
-def _shares(_store: Store, folder: str, run_id: str, *mark: Any) -> dict[str, float]:
+def _shares(_store: Reader, folder: str, run_id: str, *mark: Any) -> dict[str, float]:
     return territory.shares(*_store.read(ledger.territory, run_id))
 
 
@@ -193,10 +193,8 @@ def _credit(service: Any, run_id: str, seed_id: str) -> None:
     if not rows:
         st.caption("It has no credit yet: none of its children has been trained.")
         return
-    key = f"{KEY}_credit"
-    figure = curation_charts.credit(rows, seed_id)
-    st.plotly_chart(figure, key=key, config=saving.config(key), alt="Credit of the seed after each window")
-    saving.offer(key, lambda: rows)
+    figure = pictures.once(curation_charts.credit, rows, seed_id)
+    saving.chart(figure, f"{KEY}_credit", "Credit of the seed after each window", lambda: rows)
 
 
 def _drops(row: Mapping[str, Any]) -> None:
