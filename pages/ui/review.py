@@ -88,8 +88,13 @@ def _chose() -> None:
     st.session_state["seeds_queue_left"] = st.query_params["queue"] = st.session_state["seeds_queue"]
 
 
+def _lapsed(settings: Curation) -> datetime:
+    """Whoever was last heard of before this holds nothing any more."""
+    return runs.now() - timedelta(minutes=settings.lease_minutes)
+
+
 def _wanted(desk: Desk, run_id: str, settings: Curation, queue: str) -> Wanted:
-    lapsed = runs.now() - timedelta(minutes=settings.lease_minutes)
+    lapsed = _lapsed(settings)
     return Wanted(run_id=run_id, queue=queue, me=desk.person.name, lapsed=lapsed, overlap=settings.overlap,
                   near=settings.near)  # fmt: skip
 
@@ -166,6 +171,7 @@ def session(wanted: Wanted) -> Session:
 
 def show(desk: Desk, wanted: Wanted, settings: Curation) -> None:
     """The block over a queue: it takes what was pressed, and holds the next items."""
+    wanted = wanted.model_copy(update={"lapsed": _lapsed(settings)})  # a fragment's arguments are of its page's time
     held = session(wanted)
     _fill(desk, held)
     shown = _shown(desk, held)

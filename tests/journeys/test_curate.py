@@ -252,3 +252,23 @@ def test_edits_to_nothing_to_a_copy_and_to_too_much_are_answered_and_the_text_st
     assert made == [{"verdict": "dropped", "origin": "edit"}]
     assert not store.read(review.people)
     store.close()
+
+
+def test_a_blind_test_tells_its_result_with_the_last_decision(reviewed: Path, serve, context: BrowserContext) -> None:
+    server = serve()
+    page = open_page(context, f"{server.address}/seeds?run=r1")
+    keyed(page, "seeds_part").get_by_text("Blind test", exact=True).click()
+    keyed(page, "seeds_blind").get_by_role("button", name="Make a test").click()
+    seen = set()
+    expect(page.locator(".review-item")).to_be_visible()
+    while shown(page):
+        assert "step" not in page.locator(".review-item").inner_text()
+        seen.add(item(page))
+        page.keyboard.press("ax"[len(seen) % 2])
+        stored(page)
+    expect(keyed(page, "seeds_blind_result")).to_be_visible()
+    server.stop()
+    store = Store(reviewed)
+    assert {row["subject"] for row in store.read(fetch, "SELECT subject FROM decision")} == seen
+    assert len(seen) == store.read(fetch, "SELECT count(*) AS n FROM blind_item")[0]["n"] > 0
+    store.close()
