@@ -56,14 +56,17 @@ def wait_until(condition: Callable[[], object], deadline_s: float, what: str) ->
 def chromium() -> Iterator[Browser]:
     """A headless Chromium; raises StudioError in words where it, or Playwright, is missing."""
     try:
-        from playwright.sync_api import sync_playwright
+        from playwright.sync_api import Error, sync_playwright
     except ImportError:
         raise StudioError("Playwright is not installed here, and pages are measured in a browser.", INSTALL) from None
     if not Path(CHROMIUM).exists():
         raise StudioError(f"There is no Chromium at {CHROMIUM}, and pages are measured in it.", INSTALL)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
+        try:
+            yield browser
+        except Error as error:
+            raise StudioError(f"Chromium: {error.message.splitlines()[0]}", "Look at what else runs here.") from error
         browser.close()
 
 

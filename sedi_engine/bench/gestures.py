@@ -15,7 +15,8 @@ UNTIL_REST = """([event, selector, drawn]) => {
     const app = document.querySelector("[data-testid=stApp]");
     const legend = () => document.querySelector(".st-key-map_plot .legend")?.textContent;
     const before = drawn ? legend() : null;
-    window.benchRest = new Promise(resolve => addEventListener(event, ({timeStamp}) => {
+    window.benchRest = new Promise((resolve, reject) => addEventListener(event, ({timeStamp}) => {
+        setTimeout(() => reject(new Error(`${selector} was not there a minute after ${event}`)), 60000);
         let began = false;
         const look = () => {
             began ||= app.dataset.testScriptState !== "notRunning";
@@ -28,14 +29,15 @@ UNTIL_REST = """([event, selector, drawn]) => {
         watch.observe(app, {attributes: true, childList: true, subtree: true});
     }, {capture: true, once: true}));
 }"""
-# Pixels of the corners of a square around the middle of the plot that holds a share of what is spread over it.
-SQUARE = """share => {
+# Pixels of the corners of a square around the middle of the plot that holds a fifth of what is spread over it.
+SQUARE = """() => {
     const plot = document.querySelector(".st-key-map_plot .js-plotly-plot"), frame = plot.getBoundingClientRect();
-    const {xaxis: x, yaxis: y} = plot._fullLayout, half = Math.sqrt(share);
+    const {xaxis: x, yaxis: y} = plot._fullLayout, half = Math.sqrt(0.2);
     return [[-half, -half], [half, -half], [half, half], [-half, half], [-half, -half]].map(
         ([a, b]) => [frame.left + x._offset + x.d2p(a), frame.top + y._offset + y.d2p(b)]);
 }"""
-LASSOED = 0.2  # of 10,000 points drawn: 2,000
+# How often the figure that is on screen had been cleared.
+CLEARED = "() => document.querySelector('.st-key-map_plot .js-plotly-plot')?._fullLayout?.meta"
 PLOT = ".st-key-map_plot .js-plotly-plot .nsewdrag"
 
 
@@ -43,7 +45,7 @@ class Tab:
     """A page in a tab of its own, at rest."""
 
     def __init__(self, context: BrowserContext, address: str) -> None:
-        self.page, self._lassos = context.new_page(), 0
+        self.page = context.new_page()
         self.page.goto(address)
         self.page.wait_for_selector("h1")
         if "/map" in address or "figure=" in address:
@@ -64,17 +66,24 @@ class Tab:
         """How long it took from the event to the rest."""
         return float(self.page.evaluate("window.benchRest"))
 
-    def draw_around(self, share: float, selector: str) -> None:
-        """Lasso a share of the points, a trifle more every other time, and begin to wait for `selector`."""
-        self._lassos += 1
+    def draw_around_a_fifth(self, selector: str) -> float:
+        """Lasso a fifth of the points, after what was drawn before is cleared; seconds until `selector` is there."""
+        clear = self.page.locator(".st-key-map_clear button")
+        self.page.bring_to_front()
+        if clear.count():
+            before = self.page.evaluate(CLEARED)
+            clear.click()
+            self.page.wait_for_function(f"before => ![before, undefined].includes(({CLEARED})())", arg=before)
+            self.rest()
         self.page.locator(".st-key-map_plot .modebar-btn[data-val=lasso]").click()
-        corners = self.page.evaluate(SQUARE, share + 0.002 * (self._lassos % 2))
+        corners = self.page.evaluate(SQUARE)
         self.expect("pointerup", selector)
         self.page.mouse.move(*corners[0])
         self.page.mouse.down()
         for corner in corners[1:]:
             self.page.mouse.move(*corner, steps=6)
         self.page.mouse.up()
+        return self.seconds()
 
     def close(self) -> None:
         """Close the tab, and with it its session."""
@@ -97,16 +106,10 @@ def show_other_half(tab: Tab) -> float:
 
 
 def lasso(tab: Tab) -> float:
-    """Draw around a fifth of the points: from letting go of the mouse until the table is there."""
-    if (clear := tab.page.locator(".st-key-map_clear button")).count():
-        clear.click()
-        tab.page.wait_for_selector(".st-key-map_selection", state="detached")
-        tab.rest()
-    tab.draw_around(LASSOED, ".st-key-map_table canvas")
-    return tab.seconds()
+    """Draw around a fifth of the points: from letting go of the mouse until the table of them is there."""
+    return tab.draw_around_a_fifth(".st-key-map_table canvas")
 
 
 def bare_lasso(tab: Tab) -> float:
     """The same on the bare figure, where nothing follows from it."""
-    tab.draw_around(LASSOED, "h1")
-    return tab.seconds()
+    return tab.draw_around_a_fifth("h1")

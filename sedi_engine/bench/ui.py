@@ -44,7 +44,7 @@ REFERENCE = """
 import json, pathlib, numpy as np, plotly.graph_objects as go, streamlit as st
 
 @st.cache_resource
-def figure(half):
+def figure(half, fresh):
     random, made = np.random.default_rng(0), go.Figure()
     texts = np.array(json.loads(pathlib.Path(__file__).with_name("hover.json").read_text()))
     x, y = random.uniform(-1, 1, size=(2, len(texts))).astype(np.float32)
@@ -52,12 +52,13 @@ def figure(half):
     for layer in ((ids % 10 < 6, ids % 10 >= 6) if half else (ids >= 0,)):
         name, text = f"{layer.sum()} points", texts[layer].tolist()
         made.add_scattergl(x=x[layer], y=y[layer], mode="markers", customdata=ids[layer], text=text, name=name)
-    return made.update_layout(height=620, showlegend=True)
+    return made.update_layout(height=620, showlegend=True, meta=fresh)
 
 st.title("A page")
 if st.query_params.get("figure"):
     half = st.segmented_control("Show", ["All", "Kept"], default="All", key="map_show") == "Kept"
-    st.plotly_chart(figure(half), key="map_plot", on_select="rerun")
+    fresh = st.session_state["fresh"] = st.session_state.get("fresh", 0) + st.button("Clear", key="map_clear")
+    st.plotly_chart(figure(half, fresh), key="map_plot", on_select="rerun")
 """
 
 
