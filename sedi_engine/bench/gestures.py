@@ -38,6 +38,7 @@ SQUARE = """() => {
 }"""
 # How often the figure that is on screen had been cleared.
 CLEARED = "() => document.querySelector('.st-key-map_plot .js-plotly-plot')?._fullLayout?.meta"
+ARMED = "() => document.querySelector('.st-key-map_plot .js-plotly-plot')?._fullLayout?.dragmode === 'lasso'"
 PLOT = ".st-key-map_plot .js-plotly-plot .nsewdrag"
 
 
@@ -76,6 +77,7 @@ class Tab:
             self.page.wait_for_function(f"before => ![before, undefined].includes(({CLEARED})())", arg=before)
             self.rest()
         self.page.locator(".st-key-map_plot .modebar-btn[data-val=lasso]").click()
+        self.page.wait_for_function(ARMED)
         corners = self.page.evaluate(SQUARE)
         self.expect("pointerup", selector)
         self.page.mouse.move(*corners[0])
