@@ -10,7 +10,7 @@ ICON = str(Path(__file__).with_name("pages") / "ui" / "icon.svg")
 
 def main() -> None:
     """Draw the page that the address names."""
-    from pages.ui import present, shell
+    from pages.ui import collecting, present, shell
 
     st.set_page_config(page_title=shell.title(), page_icon=ICON, layout="wide")
     st.logo(ICON, size="large")
@@ -23,7 +23,11 @@ def main() -> None:
         st.Page("pages/seeds.py", title="Seeds", icon=":material/psychiatry:", url_path="seeds"),
         st.Page("pages/runs.py", title="Runs & data", icon=":material/database:", url_path="runs"),
     ]
-    st.navigation(pages, position="hidden" if present.wanted() else "top").run()
+    page = st.navigation(pages, position="hidden" if present.wanted() else "top")
+    try:
+        page.run()
+    finally:
+        collecting.leave_out_modules()
 
 
 if get_script_run_ctx(suppress_warning=True) is None:
