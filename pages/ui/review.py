@@ -229,6 +229,7 @@ def _heard(desk: Desk, run_id: str) -> None:
         if press.key == "edit" and heard.decision_id is None and heard.said:
             held.refused[press.subject] = press.text or ("", "", "")
             continue
+        held.refused.pop(press.subject, None)
         held.front = [one for one in held.front if one != press.subject]
         gone.add(press.subject)
         held.left = None if held.left is None else max(0, held.left - 1)

@@ -10,11 +10,12 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from sedi_engine.access import own_name
+from sedi_engine.bench.browser import wait_until
 from sedi_engine.logins import COOKIE, TICKET_HEADER
 from sedi_engine.service import Service
 from store.connection import fetch
 from store.database import Store
-from tests.browser import at_rest, keyed, open_page, wait_until
+from tests.browser import at_rest, keyed, open_page
 from tests.pages.builder import in_review, on_map
 from tests.secrets_file import ANNOTATOR, BY_SECRET, RESEARCHER, write
 
