@@ -8,6 +8,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext
 
+# Counts what the server sends. A page that is busy drawing may hear of a run's begin and end at once, and never show it
+# as running: it rests then when it has heard something and nothing more came for a while.
+HEARD = """() => {
+    window.benchHeard = {messages: 0, at: 0};
+    const note = () => { window.benchHeard = {messages: window.benchHeard.messages + 1, at: performance.now()}; };
+    const Plain = window.WebSocket;
+    window.WebSocket = class extends Plain {
+        constructor(...all) { super(...all); this.addEventListener("message", note); }
+    };
+}"""
 REST = "() => document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
 # From the event on: the script has run and rests, `selector` is there, the figure is another one if it should be, and
 # the frame that shows it all is out.
@@ -17,15 +27,22 @@ UNTIL_REST = """([event, selector, drawn]) => {
     const before = drawn ? legend() : null;
     window.benchRest = new Promise((resolve, reject) => addEventListener(event, ({timeStamp}) => {
         setTimeout(() => reject(new Error(`${selector} was not there a minute after ${event}`)), 60000);
-        let began = false;
+        const heard = window.benchHeard.messages;
+        let began = false, last = timeStamp;
+        const shown = () => app.dataset.testScriptState === "notRunning" && document.querySelector(selector)
+            && !(drawn && [before, undefined].includes(legend()));
+        const end = at => { watch.disconnect(); clearInterval(quiet); resolve((at - timeStamp) / 1000); };
+        const framed = act => requestAnimationFrame(() => setTimeout(act));
         const look = () => {
             began ||= app.dataset.testScriptState !== "notRunning";
-            const rests = began && app.dataset.testScriptState === "notRunning" && document.querySelector(selector);
-            if (!rests || (drawn && [before, undefined].includes(legend()))) return;
-            watch.disconnect();
-            requestAnimationFrame(() => setTimeout(() => resolve((performance.now() - timeStamp) / 1000)));
+            if (began && shown()) framed(() => end(performance.now()));
+            else framed(() => { last = performance.now(); });
         };
         const watch = new MutationObserver(look);
+        const quiet = setInterval(() => {
+            const since = performance.now() - Math.max(last, window.benchHeard.at);
+            if (window.benchHeard.messages > heard && shown() && since > 400) end(last);
+        }, 50);
         watch.observe(app, {attributes: true, childList: true, subtree: true});
     }, {capture: true, once: true}));
 }"""
@@ -47,6 +64,7 @@ class Tab:
 
     def __init__(self, context: BrowserContext, address: str) -> None:
         self.page = context.new_page()
+        self.page.add_init_script(f"({HEARD})()")
         self.page.goto(address)
         self.page.wait_for_selector("h1")
         if "/map" in address or "figure=" in address:
