@@ -37,9 +37,16 @@ def review_part(run_id: str) -> None:
     settings = curation_settings.load(service.store.folder)
     wanted = review.choose(service, run_id, settings)
     st.fragment(review.show)(service, wanted, settings)
-    st.fragment(review.colleagues, run_every=COLLEAGUES_POLL_S)(service)
+    st.fragment(beside_review, run_every=COLLEAGUES_POLL_S)(run_id)
     bulk.show(service, wanted, settings)
     guidelines.show(service, settings)
+
+
+def beside_review(run_id: str) -> None:
+    """How far one is, what colleagues said, and the way on for a run that waits."""
+    review.colleagues(service)
+    if run_id:
+        proposing.go_on(service, run_id, service.store.read(views.overview, run_id))
 
 
 def proposals_part(run_id: str) -> None:

@@ -56,7 +56,9 @@ def test_a_run_in_review_waits_for_its_decisions_and_finishes(folder: Path, serv
     choose(page, "generate_feedback_mode", "review")
     keyed(page, "generate_start", "button").click()
     page.get_by_role("link", name="Decide on Seeds").click(timeout=ITERATION_MS)
+    page.wait_for_url("**run=*")
     run_id = shown_run(page)
+    keyed(page, "seeds_part").get_by_text("Proposals", exact=True).click()
     at_rest(page)
     accept, reject = "[class*=st-key-seeds_accept_] button", "[class*=st-key-seeds_reject_] button"
     before = page.locator(accept).count()

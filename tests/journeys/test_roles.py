@@ -29,6 +29,7 @@ PATHS = (
     "batch?step=1",
     "train?step=1",
     "seeds",
+    "seeds?seeds_part=Proposals",
     "runs?runs_section=Import",
     "runs?runs_section=Templates",
 )
@@ -98,7 +99,7 @@ def test_a_viewer_gets_no_command_by_hand(reviewed: Path, secrets: Path, serve, 
 
 def test_two_names_on_an_open_server(reviewed: Path, secrets: Path, serve, context: BrowserContext) -> None:
     server = serve()
-    first = open_page(context, f"{server.address}/seeds?run=r1")
+    first = open_page(context, f"{server.address}/seeds?seeds_part=Proposals&run=r1")
     expect(keyed(first, "shell_person").get_by_text(f"{own_name()} · researcher")).to_be_visible()
     keyed(first, "shell_person_more", "button").click()
     keyed(first, "shell_name", "input").fill("ana")
@@ -106,7 +107,7 @@ def test_two_names_on_an_open_server(reviewed: Path, secrets: Path, serve, conte
     expect(keyed(first, "shell_person").get_by_text("ana · researcher")).to_be_visible()
     first.reload()
     expect(keyed(first, "shell_person").get_by_text("ana · researcher")).to_be_visible()
-    second = open_page(context, f"{server.address}/seeds?run=r1&me=ben")
+    second = open_page(context, f"{server.address}/seeds?seeds_part=Proposals&run=r1&me=ben")
     keyed(second, f"seeds_accept_{PROMOTE}", "button").click()
     expect(second.get_by_text("accepted by ben")).to_be_visible()
     first.reload()
@@ -129,7 +130,7 @@ def test_a_secret_lets_in_and_is_kept_nowhere(
 ) -> None:
     write(secrets, BY_SECRET)
     server = serve()
-    page = open_page(context, f"{server.address}/seeds?run=r1")
+    page = open_page(context, f"{server.address}/seeds?seeds_part=Proposals&run=r1")
     log_in(page, "ana", "not-the-secret")
     expect(page.get_by_text("That is not the secret of any role.")).to_be_visible()
     expect(keyed(page, "login_secret", "input")).to_have_value("")

@@ -21,7 +21,7 @@ SCREENS = (
     ("generate", {}, "generate_start"),
     ("diversity", {"item": "candidate:r1-0-0"}, "map_accept"),
     ("training", {}, "training_cancel"),
-    ("seeds", {}, "seeds_resume"),
+    ("seeds", {"seeds_part": "Proposals"}, "seeds_resume"),
     ("runs", {"runs_section": "History"}, "runs_cancel"),
     ("runs", {"runs_section": "Templates"}, "runs_template_save"),
 )
@@ -44,7 +44,7 @@ def enter(app: AppTest, name: str, secret: str) -> AppTest:
 
 def test_a_name_given_on_the_page_goes_under_decisions_and_into_the_address(show: Open, service: Service) -> None:
     in_review(service)
-    app = show("seeds")
+    app = show("seeds", seeds_part="Proposals")
     assert f"{own_name()} · researcher" in texts(app) and "me" not in app.query_params
     app.text_input(key="shell_name").input(" ana ").run()
     assert "ana · researcher" in texts(app) and app.query_params["me"] == "ana"
@@ -74,11 +74,11 @@ def test_a_name_is_text_wherever_it_is_shown(show: Open, service: Service) -> No
 def test_roles_by_name(show: Open, service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     use(monkeypatch, tmp_path, '[access]\neverybody_else = "viewer"\n[access.roles]\nana = "annotator"\n')
     in_review(service)
-    app = show("seeds", me="ana")
+    app = show("seeds", seeds_part="Proposals", me="ana")
     assert not app.button(key=f"seeds_accept_{PROMOTE}").disabled
     resume = app.button(key="seeds_resume")
     assert resume.disabled and resume.help == "Going on with a run takes a researcher; you are an annotator."
-    app = show("seeds", me="ben")
+    app = show("seeds", seeds_part="Proposals", me="ben")
     assert app.button(key=f"seeds_accept_{PROMOTE}").disabled
 
 
@@ -98,7 +98,7 @@ def test_wrong_secret_then_right_secret_then_out(
 ) -> None:
     path = use(monkeypatch, tmp_path, BY_SECRET)
     in_review(service)
-    app = show("seeds")
+    app = show("seeds", seeds_part="Proposals")
     enter(app, "ana", ANNOTATOR[:-1])
     assert any("That is not the secret of any role." in text for text in texts(app))
     assert app.text_input(key="login_secret").value == "" and app.text_input(key="login_name").value == "ana"
@@ -133,7 +133,7 @@ def test_a_wrong_table_is_a_card_and_nobody_gets_in(
 ) -> None:
     path = use(monkeypatch, tmp_path, '[access]\nlogin = "none"\n')
     in_review(service)
-    app = show("seeds")
+    app = show("seeds", seeds_part="Proposals")
     assert any("access.login" in text and str(path) in text for text in texts(app))
     assert len(app.button) == 0 and not any("r1" in text for text in texts(app))
 
@@ -151,7 +151,7 @@ def test_guests_see_what_the_table_says(
 ) -> None:
     in_review(service)
     use(monkeypatch, tmp_path, BY_SECRET.replace("[access]", '[access]\nguests = "viewer"', 1))
-    app = show("seeds")
+    app = show("seeds", seeds_part="Proposals")
     assert "guest · viewer" in texts(app) and app.button(key=f"seeds_accept_{PROMOTE}").disabled
     assert "ana · annotator" in texts(enter(app, "ana", ANNOTATOR))
     use(monkeypatch, tmp_path, BY_SECRET.replace("[access]", '[access]\nguests = "presentation"', 1))
