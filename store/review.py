@@ -208,11 +208,11 @@ def _who(wanted: Wanted) -> dict[str, Any]:
 
 
 def mark(cursor: Cursor, run_id: str) -> tuple[Any, ...]:
-    """What changes whenever `counts` may: decisions, the run's events, the seeds."""
+    """What changes whenever `counts` may: decisions, the run's events, the library."""
     row = fetch_one(
         cursor,
         "SELECT (SELECT max(decision_id) FROM decision) AS decided, "
-        "(SELECT max(seq) FROM event WHERE run_id = ?) AS seq, (SELECT count(*) FROM seed) AS seeds",
+        "(SELECT max(seq) FROM event WHERE run_id = ?) AS seq, (SELECT count(*) FROM seed WHERE in_library) AS library",
         [run_id],
     )
     assert row is not None

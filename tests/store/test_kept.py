@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from store import curation, decisions, maps, runs, seeds, training, views, writer
+from store import curation, decisions, edits, maps, runs, seeds, training, views, writer
 from store.database import Cursor, Store
 from tests.kept_queries import marked, of_all, of_run, out_of_date
 from tests.pages.builder import begin, explored, window
@@ -22,10 +22,10 @@ WRITES: dict[str, Write] = {
     "reject": lambda cursor: decisions.decide_candidates(cursor, ["r1-0-0"], "reject", "ana"),
     "undo of one": lambda cursor: curation.undo_last(cursor, "ana", "r1"),
     "use as seed": lambda cursor: decisions.decide_candidates(cursor, ["r1-0-1", "r1-1-0"], "use_as_seed", "ana"),
-    "edit": lambda cursor: curation.edit_seed(cursor, "own_001", ("Say it well", "", "Well!"), "ana", "p1"),
+    "edit": lambda cursor: edits.edit_seed(cursor, "own_001", ("Say it well", "", "Well!"), "ana", "p1"),
     "out of the library": lambda cursor: curation.decide_seeds(cursor, ["own_002"], "reject", "ana"),
     "bulk": lambda cursor: curation.decide_together(cursor, ["candidate:r1-2-0", "candidate:r1-2-1"], "reject", "ana"),
-    "swap": lambda cursor: curation.swap(cursor, PROMOTION, "r1-1-1", "ana"),
+    "swap": lambda cursor: edits.swap(cursor, PROMOTION, "r1-1-1", "ana"),
     "seeds": lambda cursor: seeds.add(cursor, [seed("new")], True),
     "vectors": lambda cursor: maps.add_vectors(cursor, ["seed:new"], np.ones((1, 16), np.float32), "made up"),
     "version": lambda cursor: maps.begin_version(cursor, ["seed:new"], np.zeros((1, 2)), "umap", 0, 0.5, None),

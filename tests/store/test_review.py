@@ -10,12 +10,13 @@ import pyarrow as pa
 import pytest
 
 from sedi_engine.service import Service
-from store import curation, edits, review, runs
+from store import curation, edits, review, runs, seeds
 from store.connection import fetch
 from store.curation import Press
 from store.database import Store
 from store.review import Wanted
-from tests.pages.builder import in_review, on_map
+from tests.pages.builder import in_review, on_map, window
+from tests.story import Story
 
 
 @pytest.fixture
@@ -50,6 +51,23 @@ def test_every_count_is_the_length_of_its_queue(store: Store) -> None:
     assert counts["flagged"] > 0
     for queue, count in counts.items():
         assert len(subjects(store, wanted(queue))) == count, queue
+
+
+def test_what_changes_the_counts_changes_their_mark(store: Store) -> None:
+    story = Story("r1", **{"feedback.mode": "review"})
+    first = store.read(seeds.library)[0].seed_id
+    changes = (
+        lambda: decide(store, "candidate:r1-0-0", "accept"),
+        lambda: store.write(curation.undo_last, "ana", "r1"),
+        lambda: decide(store, "candidate:r1-0-2", "flag"),
+        lambda: store.write(seeds.join_library, first, False),
+        lambda: story.tell(store, *(one.model_copy(update={"seq": one.seq + 1000}) for one in window(story, 2))),
+    )
+    for change in changes:
+        before = store.read(review.counts, wanted("all")), store.read(review.mark, "r1")
+        change()
+        assert store.read(review.counts, wanted("all")) != before[0]
+        assert store.read(review.mark, "r1") != before[1]
 
 
 def test_each_queue_holds_what_it_says(store: Store) -> None:
