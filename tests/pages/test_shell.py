@@ -13,7 +13,8 @@ from tests.pages.builder import HOSTILE, in_review
 from tests.pages.conftest import ROOT, Open
 
 PAGES = ("overview", "generate", "seeds", "runs")
-AS_TEXT = {"text", "dataframe", "code", "text_area", "selectbox"}
+# The component is the block of a review: its nodes are text, which the journeys look at in a browser.
+AS_TEXT = {"text", "dataframe", "code", "text_area", "selectbox", "bidi_component"}
 HOLD = """
 import pathlib, sys
 from store.database import Store
