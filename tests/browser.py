@@ -11,6 +11,12 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from sedi_engine.bench.browser import DASHBOARD, Server, chromium
 
 ON_SCREEN_MS = 30_000
+# Elements are counted, not mutations: a clock that ticks and a fragment that is drawn alike leave the page as it is.
+COUNTED = """quiet_ms => {
+    const count = document.querySelectorAll("[data-testid=stElementContainer], button").length;
+    if (window.counted !== count) { window.counted = count; window.counted_at = performance.now(); }
+    return performance.now() - window.counted_at > quiet_ms;
+}"""
 
 
 def open_page(context: BrowserContext, address: str) -> Page:
@@ -26,6 +32,12 @@ def at_rest(page: Page) -> None:
     """Wait until the script of the page has run through."""
     app = page.locator("[data-testid=stApp]")
     expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=ON_SCREEN_MS)
+
+
+def drawn(page: Page, quiet_ms: int = 400) -> None:
+    """Wait until the page's script is at rest and what it sent stands on the page: nothing came or went for a while."""
+    at_rest(page)
+    page.wait_for_function(COUNTED, arg=quiet_ms, timeout=ON_SCREEN_MS)
 
 
 def keyed(page: Page, key: str, inside: str = "") -> Locator:

@@ -61,6 +61,8 @@ def test_a_run_in_review_waits_for_its_decisions_and_finishes(folder: Path, serv
     keyed(page, "seeds_part").get_by_text("Proposals", exact=True).click()
     at_rest(page)
     accept, reject = "[class*=st-key-seeds_accept_] button", "[class*=st-key-seeds_reject_] button"
+    expect(page.locator(accept).first).to_be_visible()
+    at_rest(page)
     before = page.locator(accept).count()
     page.locator(accept).first.click()
     expect(page.locator(accept)).to_have_count(before - 1)

@@ -15,12 +15,28 @@ from sedi_engine.logins import COOKIE, TICKET_HEADER
 from sedi_engine.service import Service
 from store.connection import fetch
 from store.database import Store
-from tests.browser import at_rest, keyed, open_page
+from tests.browser import at_rest, drawn, keyed, open_page
 from tests.pages.builder import in_review, on_map
 from tests.secrets_file import ANNOTATOR, BY_SECRET, RESEARCHER, write
 
 pytestmark = pytest.mark.browser
-WAYS_OUT = ("Leave the presentation", "Log out")
+WAYS_OUT = ("Present", "Leave the presentation", "Log out", "Close")
+# One press in one go: what a page draws anew in the meantime is not there to be waited for. No button is pressed twice.
+# The press of a button that the page has disabled is sent by hand, past the page, the way Streamlit's own button sends.
+PRESS = """(nodes, [place, out]) => {
+    const one = nodes[place];
+    if (!one || out.some(words => one.innerText.includes(words))) return 0;
+    let fiber = one[Object.keys(one).find(name => name.startsWith("__reactFiber"))];
+    while (fiber && !(fiber.memoizedProps?.widgetMgr && fiber.memoizedProps?.element?.id)) fiber = fiber.return;
+    const {widgetMgr, element, fragmentId} = fiber?.memoizedProps ?? {};
+    window.pressed ??= new Set();
+    if (element && window.pressed.has(element.id)) return 0;
+    if (element) window.pressed.add(element.id);
+    if (one.disabled && !element) return 0;
+    if (one.disabled) widgetMgr.setTriggerValue(element.id, {formId: element.formId, fragmentId, fromUser: true});
+    else one.click();
+    return 1;
+}"""
 PROMOTE = "r1-promote-r1-0-0-1"
 PATHS = (
     "",
@@ -63,17 +79,16 @@ def written(folder: Path) -> dict[str, Any]:
 
 
 def press_everything(page: Page) -> int:
-    """Press every button that can be pressed, those in popovers too; how many were."""
+    """Press every button, those in popovers and those that are disabled too; how many were."""
     popovers = page.locator("[data-testid=stMain] button[data-testid=stPopoverButton]")
     ordinary = page.locator("button[data-testid=stBaseButton-secondary], button[data-testid=stBaseButton-primary]")
     pressed = 0
-    for place in range(popovers.count()):
-        popovers.nth(place).evaluate("node => node.click()")
-    for place in range(ordinary.count()):
-        one = ordinary.nth(place)
-        if one.count() and one.is_enabled() and not any(words in one.inner_text() for words in WAYS_OUT):
-            one.evaluate("node => node.click()")
-            pressed += 1
+    drawn(page)
+    for opened in range(-1, popovers.count()):
+        popovers.evaluate_all("(nodes, place) => nodes[place]?.click()", opened)
+        drawn(page)
+        for place in range(ordinary.count()):
+            pressed += ordinary.evaluate_all(PRESS, [place, WAYS_OUT])
             at_rest(page)
     return pressed
 
@@ -93,7 +108,7 @@ def test_a_viewer_gets_no_command_by_hand(reviewed: Path, secrets: Path, serve, 
         expect(keyed(page, "shell_person").get_by_text("ana · viewer")).to_be_visible()
         page.close()
     server.stop()
-    assert pressed >= len(PATHS)
+    assert pressed >= 3 * len(PATHS)
     assert written(reviewed) == before
 
 
