@@ -20,11 +20,11 @@ COUNTED = """quiet_ms => {
 
 
 def open_page(context: BrowserContext, address: str) -> Page:
-    """A tab at an address, with the page's script at rest."""
+    """A tab at an address, with the page drawn."""
     page = context.new_page()
     page.set_default_timeout(ON_SCREEN_MS)
     page.goto(address)
-    at_rest(page)
+    drawn(page)
     return page
 
 
@@ -34,7 +34,7 @@ def at_rest(page: Page) -> None:
     expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=ON_SCREEN_MS)
 
 
-def drawn(page: Page, quiet_ms: int = 400) -> None:
+def drawn(page: Page, quiet_ms: int = 300) -> None:
     """Wait until the page's script is at rest and what it sent stands on the page: nothing came or went for a while."""
     at_rest(page)
     page.wait_for_function(COUNTED, arg=quiet_ms, timeout=ON_SCREEN_MS)

@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from store import decisions, runs
 from store.database import Store
-from tests.browser import at_rest, choose, keyed, open_page, unfold
+from tests.browser import choose, drawn, keyed, open_page, unfold
 
 pytestmark = [pytest.mark.browser, pytest.mark.weights]
 ITERATION_MS = 480_000
@@ -59,10 +59,10 @@ def test_a_run_in_review_waits_for_its_decisions_and_finishes(folder: Path, serv
     page.wait_for_url("**run=*")
     run_id = shown_run(page)
     keyed(page, "seeds_part").get_by_text("Proposals", exact=True).click()
-    at_rest(page)
+    drawn(page)
     accept, reject = "[class*=st-key-seeds_accept_] button", "[class*=st-key-seeds_reject_] button"
     expect(page.locator(accept).first).to_be_visible()
-    at_rest(page)
+    drawn(page)
     before = page.locator(accept).count()
     page.locator(accept).first.click()
     expect(page.locator(accept)).to_have_count(before - 1)
