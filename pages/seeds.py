@@ -14,6 +14,7 @@ from pages.ui import (
     library,
     proposing,
     review,
+    review_queues,
     seed_ledger,
     shell,
 )
@@ -35,7 +36,7 @@ PARTS = {
 def review_part(run_id: str) -> None:
     """The queues, one item at a time."""
     settings = curation_settings.load(service.store.folder)
-    wanted = review.choose(service, run_id, settings)
+    wanted = review_queues.choose(service, run_id, settings)
     st.fragment(review.show)(service, wanted, settings)
     st.fragment(beside_review, run_every=COLLEAGUES_POLL_S)(run_id)
     bulk.show(service, wanted, settings)

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui import cards, words
-from pages.ui.review import count_words, novelty
+from pages.ui.review_queues import novelty
 from pages.ui.tables import table, text
 from sedi_engine.curation.settings import Curation
 from sedi_engine.desk import Desk
@@ -60,10 +60,10 @@ def _decide(
     by_subject = {row["subject"]: row for row in rows}
     step = max(1, len(subjects) // SAMPLED)
     sample = [by_subject[one] for one in subjects[::step][:SAMPLED] if one in by_subject] or rows[:SAMPLED]
-    st.text(f"{'Ticked' if ticked else 'Everything that the filter finds'}: {count_words(len(subjects))}, such as")
+    st.text(f"{'Ticked' if ticked else 'Everything that the filter finds'}: {_items(len(subjects))}, such as")
     table(sample, {"candidate_id": "candidate", "instruction": "instruction"}, "seeds_bulk_sample",
           instruction=text(600))  # fmt: skip
-    label = f"{KINDS[kind].partition(',')[0]} {count_words(len(subjects))}"
+    label = f"{KINDS[kind].partition(',')[0]} {_items(len(subjects))}"
     if st.button(label, type="primary", icon=":material/done_all:", key="seeds_bulk_apply"):
         cards.attempt(desk.review.decide_together, subjects, kind, reason, wanted.queue)
         st.session_state.pop("seeds_session", None)
@@ -83,3 +83,7 @@ def _last(desk: Desk) -> None:
             cards.attempt(desk.review.undo_group, last["group_id"])
             st.session_state.pop("seeds_session", None)
             st.rerun()
+
+
+def _items(number: int) -> str:
+    return f"{words.count(number)} item{'s' * (number != 1)}"
