@@ -11,6 +11,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -61,7 +62,7 @@ class Store(Reader):
         except BaseException:
             self._connection.close()
             raise
-        self._work: queue.Queue[tuple[Callable[..., Any], tuple[Any, ...], str | None, Future[Any]] | None]
+        self._work: queue.Queue[tuple[Callable[..., Any], tuple[Any, ...], Callable[[], None], Future[Any]] | None]
         self._work = queue.Queue()
         self._thread = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
         self._closed = False
@@ -71,20 +72,26 @@ class Store(Reader):
         """The same store for those who only read it."""
         return Reader(self.folder, self._connection, self._answers)
 
-    def submit(self, change: Callable[..., Result], *args: Any, events_of: str | None = None) -> Future[Result]:
+    def submit(
+        self, change: Callable[..., Result], *args: Any, events_of: str | None = None, unseen: bool = False
+    ) -> Future[Result]:
         """Queue a writing function of a cursor; the future is done after the commit.
 
-        `events_of` names the run whose events are written, and nothing else is.
+        `events_of` names the run whose events are written, and nothing else is; `unseen` says that nothing is written
+        which a query marked in `store.kept` could show.
         """
         if self._closed:
             raise StoreError("The store is closed.", "Start the program again.")
         future: Future[Result] = Future()
-        self._work.put((change, args, events_of, future))
+        written = (lambda: None) if unseen else partial(self._answers.written, events_of)
+        self._work.put((change, args, written, future))
         return future
 
-    def write(self, change: Callable[..., Result], *args: Any, events_of: str | None = None) -> Result:
-        """Run a writing function of a cursor and wait for its commit; `events_of` as in `submit`."""
-        return self.submit(change, *args, events_of=events_of).result()
+    def write(
+        self, change: Callable[..., Result], *args: Any, events_of: str | None = None, unseen: bool = False
+    ) -> Result:
+        """Run a writing function of a cursor and wait for its commit; `events_of` and `unseen` as in `submit`."""
+        return self.submit(change, *args, events_of=events_of, unseen=unseen).result()
 
     def close(self) -> None:
         """Finish what is queued and let go of the file."""
@@ -98,12 +105,12 @@ class Store(Reader):
     def _write_all(self) -> None:
         cursor = self._connection.cursor()
         while (item := self._work.get()) is not None:
-            change, args, events_of, future = item
+            change, args, written, future = item
             try:
                 cursor.execute("BEGIN")
                 result = change(cursor, *args)
                 cursor.execute("COMMIT")
-                self._answers.written(events_of)
+                written()
             except BaseException as error:
                 _roll_back(cursor)
                 future.set_exception(_in_words(error))

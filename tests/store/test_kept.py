@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 
 import numpy as np
 import pytest
 
-from store import curation, decisions, edits, maps, runs, seeds, training, views, writer
+from store import curation, decisions, edits, maps, review, runs, seeds, training, views, writer
 from store.database import Cursor, Store
+from store.review import Wanted
 from tests.kept_queries import marked, of_all, of_run, out_of_date
 from tests.pages.builder import begin, explored, window
 from tests.story import Story, seed
@@ -58,6 +60,17 @@ def test_each_event_is_seen_at_once(store: Store) -> None:
         assert not out_of_date(store, asked)
         store.write(writer.take_in, [event], events_of="r1")
         assert not out_of_date(store, asked), event.kind
+
+
+def test_what_is_put_before_a_person_leaves_every_answer(store: Store) -> None:
+    explored(store, windows=1)
+    asked = of_run("r1") + of_all("r1")
+    before = [store.read(query, *args) for query, args in asked]
+    wanted = Wanted(run_id="r1", queue="all", me="ana", lapsed=runs.now() - timedelta(minutes=10))
+    taken = store.write(review.hold, wanted, ["candidate:r1-0-0"], runs.now(), unseen=True)
+    assert taken == ["candidate:r1-0-0"]
+    assert all(store.read(query, *args) is old for (query, args), old in zip(asked, before, strict=True))
+    assert not out_of_date(store, asked)
 
 
 def test_events_of_another_run_leave_what_is_shown_of_a_run(store: Store) -> None:
