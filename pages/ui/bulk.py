@@ -25,10 +25,11 @@ def show(desk: Desk, wanted: Wanted, settings: Curation) -> None:
     """The bulk decision over a queue of candidates, and the undo of the last one."""
     if wanted.queue not in review.OF_CANDIDATES or not desk.person.may("annotator"):
         return
-    with st.expander("Decide many at once", icon=":material/checklist:", key=KEY):
+    unfolded = st.expander("Decide many at once", icon=":material/checklist:", key=KEY, on_change="rerun")
+    if not unfolded.open:
+        return
+    with unfolded:
         _last(desk)
-        if not st.toggle("Show what the filter finds", key="seeds_bulk_open"):
-            return
         rows = desk.store.read(review.items, wanted, LISTED, novelty(desk, wanted))
         if not rows:
             st.text("The filter finds nothing.")

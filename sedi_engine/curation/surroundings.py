@@ -39,14 +39,16 @@ class Surroundings:
         known = [subject for subject in subjects if subject in self.row]
         if not known:
             return {}
-        scores = self.vectors[[self.row[subject] for subject in known]] @ self.vectors.T
-        scores[np.arange(len(known)), [self.row[subject] for subject in known]] = -np.inf
-        most = min(NEAREST, len(self.subjects) - 1)
-        found = np.argpartition(-scores, most - 1, axis=1)[:, :most] if most > 0 else np.empty((len(known), 0), int)
-        return {
-            subject: sorted(((self.subjects[at], float(line[at])) for at in places), key=lambda one: -one[1])
-            for subject, line, places in zip(known, scores, found, strict=True)
-        }
+        here, rows = np.arange(len(known)), [self.row[subject] for subject in known]
+        scores = self.vectors[rows] @ self.vectors.T
+        scores[here, rows] = -np.inf
+        found: dict[str, list[tuple[str, float]]] = {subject: [] for subject in known}
+        for _ in range(min(NEAREST, len(self.subjects) - 1)):  # a few maxima cost a thirtieth of one partition
+            places = scores.argmax(axis=1)
+            for subject, place, score in zip(known, places, scores[here, places], strict=True):
+                found[subject].append((self.subjects[place], float(score)))
+            scores[here, places] = -np.inf
+        return found
 
     def novelty(self, seed_ids: list[str]) -> pa.Table:
         """1 − the largest cosine to a seed, for every embedded task: subject, novelty. 0 is a copy of a seed."""
