@@ -33,8 +33,9 @@ PARTS = {
 }
 
 
+@st.fragment
 def review_part(run_id: str) -> None:
-    """The queues, one item at a time."""
+    """The queues, one item at a time; a fragment, so that another queue opens without the page around it."""
     settings = curation_settings.load(service.store.folder)
     wanted = review_queues.choose(service, run_id, settings)
     st.fragment(review.show)(service, wanted, settings)

@@ -110,7 +110,7 @@ def run(records: int, decisions: int, tell: Callable[[str], None]) -> dict[str, 
     }
 
 
-def _queues(tab: Tab, empty: Tab, rounds: int = 7) -> tuple[float, float]:
+def _queues(tab: Tab, empty: Tab, rounds: int = 16) -> tuple[float, float]:
     """Median seconds until the other queue's first item is there, and of a rerun of the empty page, by turns."""
     opened, page = [], []
     for number in range(rounds + 1):
