@@ -34,6 +34,8 @@ MACHINE = {
     "memory_mb": "peak memory, MB",
     "device_busy": "device at work",
 }
+MOST_RINGED = 40  # more rings hide the curve that they are on
+RUG_HEIGHT = 0.07
 ROOMY = 400  # pixels from which on an axis has room for its unit
 DASHES = ("solid", "dash", "dot", "dashdot")
 
@@ -113,10 +115,19 @@ def curves(
 
 
 def _lit(figure: Figure, rows: Rows, form: str, lit: Collection[int]) -> None:
-    """Steps that are looked at: ringed, and a single one with a line through both curves."""
+    """Steps that are looked at: a single one with a line through both curves, a few ringed, many as a rug below."""
     if len(lit) == 1:
         figure.add_vline(x=min(lit), line={"color": VERMILION, "width": 1.5, "dash": "dot"}, row="all", col=1)
-        return
+    elif len(lit) <= MOST_RINGED:
+        _ringed(figure, rows, form, lit)
+    else:
+        rug = "".join(f"M{step},0V{RUG_HEIGHT}" for step in sorted(lit))
+        for axis in ("", "2"):
+            figure.add_shape(type="path", path=rug, xref=f"x{axis}", yref=f"y{axis} domain", layer="above",
+                             line={"color": VERMILION, "width": 1.5})  # fmt: skip
+
+
+def _ringed(figure: Figure, rows: Rows, form: str, lit: Collection[int]) -> None:
     stands = [one for one in rows if not one["superseded"]]
     pairs = ((1, [_finite(one["loss"]) for one in stands]), (2, norm_values(stands, form)))
     for row, values in pairs if lit else ():
