@@ -59,11 +59,12 @@ def test_a_run_in_review_waits_for_its_decisions_and_finishes(folder: Path, serv
     page.wait_for_url("**run=*")
     run_id = shown_run(page)
     keyed(page, "seeds_part").get_by_text("Proposals", exact=True).click()
-    drawn(page)
     accept, reject = "[class*=st-key-seeds_accept_] button", "[class*=st-key-seeds_reject_] button"
-    expect(page.locator(accept).first).to_be_visible()
+    said = re.search(r"(\d+) undecided", keyed(page, "seeds_waiting").first.inner_text())
+    assert said
+    before = int(said[1])
+    expect(page.locator(accept)).to_have_count(before)
     drawn(page)
-    before = page.locator(accept).count()
     page.locator(accept).first.click()
     expect(page.locator(accept)).to_have_count(before - 1)
     page.locator(reject).first.click()
