@@ -37,7 +37,7 @@ def show(desk: Desk, wanted: Wanted, settings: Curation) -> None:
         ticked = _tick(rows)
         everything = desk.store.read(review.matching, wanted, novelty(desk, wanted)) if not ticked else []
         subjects = [rows[at]["subject"] for at in ticked] or everything
-        _decide(desk, wanted, settings, subjects, rows, bool(ticked))
+        _decide(desk, wanted, settings, subjects, bool(ticked))
 
 
 def _tick(rows: list[dict[str, Any]]) -> list[int]:
@@ -50,17 +50,13 @@ def _tick(rows: list[dict[str, Any]]) -> list[int]:
     return [at for at in event["selection"]["rows"] if at < len(rows)]
 
 
-def _decide(
-    desk: Desk, wanted: Wanted, settings: Curation, subjects: list[str], rows: list[dict[str, Any]], ticked: bool
-) -> None:
+def _decide(desk: Desk, wanted: Wanted, settings: Curation, subjects: list[str], ticked: bool) -> None:
     kind = st.segmented_control("Decision", list(KINDS), format_func=KINDS.get, default="reject", required=True,
                                 key="seeds_bulk_kind")  # fmt: skip
     labels = settings.labels
     reason = st.selectbox("Reason", list(labels), index=None, format_func=labels.get, key="seeds_bulk_reason",
                           placeholder="none", width=360)  # fmt: skip
-    by_subject = {row["subject"]: row for row in rows}
-    step = max(1, len(subjects) // SAMPLED)
-    sample = [by_subject[one] for one in subjects[::step][:SAMPLED] if one in by_subject] or rows[:SAMPLED]
+    sample = desk.store.read(review.again, wanted, subjects[:: max(1, len(subjects) // SAMPLED)][:SAMPLED])
     st.text(f"{'Ticked' if ticked else 'Everything that the filter finds'}: {_items(len(subjects))}, such as")
     table(sample, {"candidate_id": "candidate", "instruction": "instruction"}, "seeds_bulk_sample",
           instruction=text(600))  # fmt: skip

@@ -244,6 +244,8 @@ def _superseded(figure: Figure, rows: Rows, form: str) -> None:
 
 
 def _windows(figure: Figure, rows: Rows) -> None:
+    """A line where a window begins; only the first says what its number is, so that they fit where there are many."""
+    word = "window "
     for before, after in pairwise(rows):
         if before["iteration"] != after["iteration"]:
             edge = (before["step"] + after["step"]) / 2
@@ -252,13 +254,14 @@ def _windows(figure: Figure, rows: Rows) -> None:
                 x=edge,
                 y=1,
                 yref="y2 domain",
-                text=f"window {after['iteration']}",
+                text=f"{word}{after['iteration']}",
                 showarrow=False,
                 xanchor="left",
                 xshift=4,
                 yanchor="bottom",
                 font={"size": 11, "color": GREY},
             )
+            word = ""
 
 
 def measured(rows: Rows) -> list[str]:

@@ -103,3 +103,14 @@ def test_the_library_is_searched_in_all_texts(show: Open, service: Service) -> N
     assert first["seed_id"] in list(library_table(app)["seed"])
     app.text_input(key="seeds_search").set_value("%_' OR 1=1 --").run()
     assert len(library_table(app)) == 0
+
+
+def test_a_decision_on_many_shows_a_sample_of_them_all(show: Open, service: Service) -> None:
+    in_review(service)
+    app = show("seeds", queue="new")
+    app.session_state["seeds_bulk"] = True
+    app.run()
+    everything, sample = (table.value["candidate"].tolist() for table in app.dataframe)
+    apart = len(everything) // len(sample)
+    assert len(sample) == 5
+    assert sample == everything[::apart][:5]
