@@ -36,7 +36,7 @@ MACHINE = {
 }
 MOST_RINGED = 40  # more rings hide the curve that they are on
 RUG_HEIGHT = 0.07
-ROOMY = 400  # pixels from which on an axis has room for its unit
+ROOMY = 400  # pixels from which on there is room for an axis' unit and for whole words
 DASHES = ("solid", "dash", "dot", "dashdot")
 
 
@@ -100,7 +100,7 @@ def curves(
         _stars(figure, stands, norms, "attractive batch of its window", show=not place)
         _superseded(figure, old, form)
         if not place:
-            _windows(figure, stands)
+            _windows(figure, stands, "window " if height >= ROOMY else "w")
     _lit(figure, next(iter(runs.values())), form, lit)
     kind = "log" if log else "linear"
     unit = ", nats per token" if height >= ROOMY else ""
@@ -243,9 +243,7 @@ def _superseded(figure: Figure, rows: Rows, form: str) -> None:
         )
 
 
-def _windows(figure: Figure, rows: Rows) -> None:
-    """A line where a window begins; only the first says what its number is, so that they fit where there are many."""
-    word = "window "
+def _windows(figure: Figure, rows: Rows, word: str) -> None:
     for before, after in pairwise(rows):
         if before["iteration"] != after["iteration"]:
             edge = (before["step"] + after["step"]) / 2
@@ -261,7 +259,6 @@ def _windows(figure: Figure, rows: Rows) -> None:
                 yanchor="bottom",
                 font={"size": 11, "color": GREY},
             )
-            word = ""
 
 
 def measured(rows: Rows) -> list[str]:
