@@ -56,7 +56,7 @@ def unfold(page: Page, key: str) -> None:
     """Open an expander and wait until it has grown: a list that opens before is closed by the growing."""
     page.locator(f".st-key-{key} summary").click()
     page.locator(f".st-key-{key} details").evaluate(
-        "box => Promise.all(box.getAnimations({subtree: true}).map(one => one.finished))"
+        "box => Promise.allSettled(box.getAnimations({subtree: true}).map(one => one.finished))"
     )
 
 

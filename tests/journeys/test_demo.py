@@ -36,7 +36,7 @@ def test_one_button_starts_the_demo_and_every_tab_sees_it(folder: Path, serve, c
     expect(keyed(second, "generate_feed", "canvas").first).to_be_visible(timeout=ITERATION_MS)
     expect(second.get_by_text("1 of 3 iterations done")).to_be_visible(timeout=ITERATION_MS)
     expect(page.get_by_text(re.compile("1 of 3 iterations done"))).to_be_visible()
-    expect(keyed(second, "generate_training", ".js-plotly-plot")).to_be_visible()
+    expect(keyed(second, "generate_training", ".js-plotly-plot").first).to_be_visible()
     keyed(second, "generate_cancel", "button").click()
     for tab in (page, second):
         expect(tab.get_by_text("The run was cancelled.")).to_be_visible(timeout=ITERATION_MS)
