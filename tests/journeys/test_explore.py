@@ -102,7 +102,7 @@ def test_a_researcher_explores_a_run_and_a_colleague_sees_the_same(
     page.goto(f"{server.address}/map?run=r1&item=candidate:r1-0-0")
     keyed(page, "map_to_batch", "button").click()
     page.wait_for_url("**step=1*")
-    expect(keyed(page, "map_curve", ".js-plotly-plot")).to_be_visible()
+    expect(keyed(page, "map_curve", ".js-plotly-plot").first).to_be_visible()
     assert selected(page) == 4
 
     page.get_by_role("link", name="Batches").click()
@@ -182,12 +182,12 @@ def test_a_presenter_opens_the_recorded_run_and_tells_it(serve, context: Browser
     page.get_by_role("link", name="Explore it").click()
     expect(keyed(page, "map_plot", PLOT)).to_be_visible(timeout=MAP_MS)
     page.get_by_role("link", name="Overview").click()
-    expect(keyed(page, "overview_map", ".js-plotly-plot")).to_be_visible()
+    expect(keyed(page, "overview_map", ".js-plotly-plot").first).to_be_visible()
     at_rest(page)
     keyed(page, "overview_present", "button").click()
     for part, seen in (
-        ("The map", keyed(page, "overview_story_map", ".js-plotly-plot")),
-        ("Training", keyed(page, "overview_story_training", ".js-plotly-plot")),
+        ("The map", keyed(page, "overview_story_map", ".js-plotly-plot").first),
+        ("Training", keyed(page, "overview_story_training", ".js-plotly-plot").first),
         ("Seeds", page.get_by_text("proposals were accepted")),
     ):
         keyed(page, "overview_story").get_by_text(part, exact=True).click()
