@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,11 +12,16 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from sedi_engine.bench.browser import DASHBOARD, Server, chromium
 
 ON_SCREEN_MS = 30_000
+# What Streamlit is about to take away stands for a moment beside what comes in its place: it is never what is meant.
+RETAINED = "[data-retained=true]"
+GOING = f":is([data-stale=true], {RETAINED})"
+STANDING = f":not({GOING}, {GOING} *)"
 # Elements are counted, not mutations: a clock that ticks and a fragment that is drawn alike leave the page as it is.
 COUNTED = """quiet_ms => {
     const count = document.querySelectorAll("[data-testid=stElementContainer], button").length;
+    const resting = document.querySelector("[data-testid=stApp]")?.dataset.testScriptState === "notRunning";
     if (window.counted !== count) { window.counted = count; window.counted_at = performance.now(); }
-    return performance.now() - window.counted_at > quiet_ms;
+    return resting && performance.now() - window.counted_at > quiet_ms;
 }"""
 
 
@@ -36,26 +42,36 @@ def at_rest(page: Page) -> None:
 
 def drawn(page: Page, quiet_ms: int = 300) -> None:
     """Wait until the page's script is at rest and what it sent stands on the page: nothing came or went for a while."""
-    at_rest(page)
+    page.evaluate("delete window.counted")
     page.wait_for_function(COUNTED, arg=quiet_ms, timeout=ON_SCREEN_MS)
 
 
 def keyed(page: Page, key: str, inside: str = "") -> Locator:
     """What carries a key of the automation contract, or something inside it."""
-    return page.locator(f".st-key-{key} {inside}".strip())
+    return standing(page, f".st-key-{key} {inside}".strip())
+
+
+def standing(page: Page, selector: str) -> Locator:
+    """What a selector finds and the page is to keep."""
+    return page.locator(f"{selector}{STANDING}")
+
+
+def saying(page: Page, words: str | re.Pattern[str]) -> Locator:
+    """What says these words, of what the page is to keep."""
+    return page.get_by_text(words).and_(page.locator(STANDING))
 
 
 def choose(page: Page, key: str, option: str) -> None:
     """Pick an option of a select box; what follows from it may still be on its way."""
-    page.locator(f".st-key-{key} input").click()
+    keyed(page, key, "input").click()
     page.get_by_role("option", name=option, exact=True).click()
-    expect(page.locator(f".st-key-{key} input")).to_have_value(option)
+    expect(keyed(page, key, "input")).to_have_value(option)
 
 
 def unfold(page: Page, key: str) -> None:
     """Open an expander and wait until it has grown: a list that opens before is closed by the growing."""
-    page.locator(f".st-key-{key} summary").click()
-    page.locator(f".st-key-{key} details").evaluate(
+    keyed(page, key, "summary").click()
+    keyed(page, key, "details").evaluate(
         "box => Promise.allSettled(box.getAnimations({subtree: true}).map(one => one.finished))"
     )
 

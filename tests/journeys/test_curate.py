@@ -16,7 +16,7 @@ from sedi_engine.service import Service
 from store import decisions, review, runs, seeds
 from store.connection import fetch
 from store.database import Store
-from tests.browser import at_rest, keyed, open_page
+from tests.browser import at_rest, keyed, open_page, saying, standing
 from tests.loopback import LoopbackServer
 from tests.pages.builder import in_review, on_map
 from tests.replies import answering
@@ -38,7 +38,7 @@ def reviewed(folder: Path) -> Path:
 
 def item(page: Page) -> str:
     """The subject of the item that is shown."""
-    return page.locator(".review-item").get_attribute("data-subject") or ""
+    return standing(page, ".review-item").get_attribute("data-subject") or ""
 
 
 def shown(page: Page) -> str | None:
@@ -69,7 +69,7 @@ def edit(page: Page, addition: str) -> str:
     """Change the instruction with the keyboard alone; the subject."""
     subject = item(page)
     page.keyboard.press("e")
-    area = page.locator(".review-edit-instruction")
+    area = standing(page, ".review-edit-instruction")
     expect(area).to_be_focused()
     page.keyboard.press("Control+End")
     page.keyboard.type(addition)
@@ -145,7 +145,7 @@ def fetch_standing(cursor) -> list[tuple[str, str]]:
 def test_a_bulk_reject_is_counted_sampled_and_undone_as_one(reviewed: Path, serve, context: BrowserContext) -> None:
     server = serve()
     page = open_page(context, f"{server.address}/seeds?run=r1&queue=new")
-    expect(page.locator(".review-item")).to_be_visible()
+    expect(standing(page, ".review-item")).to_be_visible()
     keyed(page, "seeds_bulk", "summary").click()
     expect(keyed(page, "seeds_bulk")).to_contain_text("Everything that the filter finds: 30 items")
     at_rest(page)
@@ -175,8 +175,8 @@ def test_two_people_on_one_item_are_both_kept_and_both_told(reviewed: Path, serv
     stored(pages["ana"])
     pages["ben"].keyboard.press("x")
     stored(pages["ben"])
-    expect(pages["ben"].locator(".review-said")).to_contain_text(f"ana accepted {subject}")
-    told = pages["ana"].get_by_text(f"ben rejected {subject}")
+    expect(standing(pages["ben"], ".review-said")).to_contain_text(f"ana accepted {subject}")
+    told = saying(pages["ana"], f"ben rejected {subject}")
     expect(told).to_be_visible(timeout=20_000)
     server.stop()
     store = Store(reviewed)
@@ -216,7 +216,7 @@ def test_keys_rest_while_a_person_types_and_can_be_changed(reviewed: Path, serve
     page.keyboard.press("a")
     assert item(page) == before
     page.keyboard.press("3")
-    expect(page.locator(".review-chosen")).to_have_attribute("data-code", "unclear")
+    expect(standing(page, ".review-chosen")).to_have_attribute("data-code", "unclear")
     page.keyboard.press("k")
     stored(page)
     server.stop()
@@ -239,11 +239,11 @@ def test_edits_to_nothing_to_a_copy_and_to_too_much_are_answered_and_the_text_st
     ):
         page.wait_for_function("is => document.querySelector('.review-item')?.dataset.subject === is", arg=subject)
         page.keyboard.press("e")
-        page.locator(".review-edit-instruction").fill(text)
+        standing(page, ".review-edit-instruction").fill(text)
         page.keyboard.press("Shift+Enter")
-        expect(page.locator(".review-said")).to_contain_text(said)
+        expect(standing(page, ".review-said")).to_contain_text(said)
     page.keyboard.press("e")
-    expect(page.locator(".review-edit-instruction")).to_have_value("Task 0 1")
+    expect(standing(page, ".review-edit-instruction")).to_have_value("Task 0 1")
     server.stop()
     store = Store(reviewed)
     assert store.read(decisions.last_number) == 0
@@ -259,9 +259,9 @@ def test_a_blind_test_tells_its_result_with_the_last_decision(reviewed: Path, se
     keyed(page, "seeds_part").get_by_text("Blind test", exact=True).click()
     keyed(page, "seeds_blind").get_by_role("button", name="Make a test").click()
     seen = set()
-    expect(page.locator(".review-item")).to_be_visible()
+    expect(standing(page, ".review-item")).to_be_visible()
     while shown(page):
-        assert "step" not in page.locator(".review-item").inner_text()
+        assert "step" not in standing(page, ".review-item").inner_text()
         seen.add(item(page))
         page.keyboard.press("ax"[len(seen) % 2])
         stored(page)

@@ -13,7 +13,7 @@ from sedi_engine.config import RunConfig
 from store import export_rows, imports, runs, spend
 from store.database import Store
 from store.selection import Selection
-from tests.browser import at_rest, choose, keyed, open_page, unfold
+from tests.browser import at_rest, choose, keyed, open_page, saying, unfold
 from tests.loopback import LoopbackServer
 from tests.replies import answering
 
@@ -66,7 +66,7 @@ def test_a_researcher_brings_tasks_and_an_endpoint_and_takes_a_data_set_away(
         keyed(page, "runs_import_file", "input[type=file]").set_input_files(source)
         expect(keyed(page, "runs_import_preview")).to_be_visible()
         keyed(page, "runs_import_start", "button").click()
-        expect(page.get_by_text("Left out, by line")).to_be_visible()
+        expect(saying(page, "Left out, by line")).to_be_visible()
 
         page.get_by_role("link", name="Generate").click()
         at_rest(page)
@@ -79,7 +79,7 @@ def test_a_researcher_brings_tasks_and_an_endpoint_and_takes_a_data_set_away(
         choose(page, "generate_generator_api_key_env", f"{KEY_NAME} for {endpoint.base_url.removesuffix('/v1')}")
         at_rest(page)
         keyed(page, "generate_test_connection", "button").click()
-        expect(page.get_by_text("A run with these settings would get its calls answered.")).to_be_visible()
+        expect(saying(page, "A run with these settings would get its calls answered.")).to_be_visible()
         expect(keyed(page, "generate_estimate").get_by_text("Calls, about")).to_be_visible()
         expect(keyed(page, "generate_estimate").get_by_text("$").first).to_be_visible()
         run_to_its_end(page, "0.85")

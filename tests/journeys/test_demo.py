@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from store import decisions, runs
 from store.database import Store
-from tests.browser import choose, drawn, keyed, open_page, unfold
+from tests.browser import choose, drawn, keyed, open_page, saying, standing, unfold
 
 pytestmark = [pytest.mark.browser, pytest.mark.weights]
 ITERATION_MS = 480_000
@@ -28,18 +28,18 @@ def test_one_button_starts_the_demo_and_every_tab_sees_it(folder: Path, serve, c
     keyed(page, "overview_start_demo", "button").click()
     page.wait_for_url("**/?run=*")
     run_id = shown_run(page)
-    working = page.get_by_text("generating and filtering")
+    working = saying(page, "generating and filtering")
     expect(working).to_be_visible(timeout=ITERATION_MS)
     page.reload()
     expect(working).to_be_visible()
     second = open_page(context, f"{server.address}/generate?run={run_id}")
     expect(keyed(second, "generate_feed", "canvas").first).to_be_visible(timeout=ITERATION_MS)
-    expect(second.get_by_text("1 of 3 iterations done")).to_be_visible(timeout=ITERATION_MS)
-    expect(page.get_by_text(re.compile("1 of 3 iterations done"))).to_be_visible()
-    expect(keyed(second, "generate_training", ".js-plotly-plot").first).to_be_visible()
+    expect(saying(second, "1 of 3 iterations done")).to_be_visible(timeout=ITERATION_MS)
+    expect(saying(page, re.compile("1 of 3 iterations done"))).to_be_visible()
+    expect(keyed(second, "generate_training", ".js-plotly-plot")).to_be_visible()
     keyed(second, "generate_cancel", "button").click()
     for tab in (page, second):
-        expect(tab.get_by_text("The run was cancelled.")).to_be_visible(timeout=ITERATION_MS)
+        expect(saying(tab, "The run was cancelled.")).to_be_visible(timeout=ITERATION_MS)
     server.stop()
     counts = summary_of(folder, run_id)
     assert counts["asked"] == counts["parsed"] + counts["failed"]
@@ -63,12 +63,12 @@ def test_a_run_in_review_waits_for_its_decisions_and_finishes(folder: Path, serv
     said = re.search(r"(\d+) undecided", keyed(page, "seeds_waiting").first.inner_text())
     assert said
     before = int(said[1])
-    expect(page.locator(accept)).to_have_count(before)
+    expect(standing(page, accept)).to_have_count(before)
     drawn(page)
-    page.locator(accept).first.click()
-    expect(page.locator(accept)).to_have_count(before - 1)
-    page.locator(reject).first.click()
-    expect(page.locator(reject)).to_have_count(before - 2)
+    standing(page, accept).first.click()
+    expect(standing(page, accept)).to_have_count(before - 1)
+    standing(page, reject).first.click()
+    expect(standing(page, reject)).to_have_count(before - 2)
     second = open_page(context, f"{server.address}/?run={run_id}")
     expect(keyed(second, "overview_state")).to_be_visible()
     keyed(page, "seeds_resume", "button").click()
@@ -80,9 +80,9 @@ def test_a_run_in_review_waits_for_its_decisions_and_finishes(folder: Path, serv
     counts = summary_of(folder, run_id)
     assert (counts["promoted"], counts["evicted"], counts["seeds_active"]) == (1, 0, 25)
     store = Store(folder)
-    standing = [row["decision"] for row in store.read(decisions.of_run, run_id)]
+    said_of_each = [row["decision"] for row in store.read(decisions.of_run, run_id)]
     store.close()
-    assert sorted(map(str, standing)) == sorted(["accept", "reject", *["None"] * (before - 2)])
+    assert sorted(map(str, said_of_each)) == sorted(["accept", "reject", *["None"] * (before - 2)])
 
 
 def summary_of(folder: Path, run_id: str) -> dict:

@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from sedi_engine.bench.browser import ARGUMENTS, CHROMIUM
 from sedi_engine.service import Service
 from store import map_view, runs
 from store.database import Store
-from tests.browser import ON_SCREEN_MS, at_rest, choose, keyed, open_page
+from tests.browser import ON_SCREEN_MS, RETAINED, at_rest, choose, keyed, open_page, saying
 from tests.pages.builder import begin, window
 from tests.story import Story
 
@@ -102,7 +102,7 @@ def test_a_researcher_explores_a_run_and_a_colleague_sees_the_same(
     page.goto(f"{server.address}/map?run=r1&item=candidate:r1-0-0")
     keyed(page, "map_to_batch", "button").click()
     page.wait_for_url("**step=1*")
-    expect(keyed(page, "map_curve", ".js-plotly-plot").first).to_be_visible()
+    expect(keyed(page, "map_curve", ".js-plotly-plot")).to_be_visible()
     assert selected(page) == 4
 
     page.get_by_role("link", name="Batches").click()
@@ -134,6 +134,11 @@ POINTS_SEEN = """key => {
 }"""
 
 
+def legend(page: Page, key: str, words: str) -> Locator:
+    """The legend with these words of a chart that plays: its page is drawn so often that it hardly ever is at rest."""
+    return page.locator(f".st-key-{key}:not({RETAINED}) .legend").filter(has_text=words).first
+
+
 def drew_itself(page: Page, steps: int) -> None:
     """The curve that POINTS_SEEN has watched got longer a few steps at a time, up to the last."""
     seen = page.evaluate("window.pointsSeen")
@@ -150,19 +155,19 @@ def test_windows_play_and_a_threshold_moves_points(serve, context: BrowserContex
     at_rest(page)
     page.evaluate(POINTS_SEEN, "map_curve")
     keyed(page, "map_play", "button").first.click()
-    legend = keyed(page, "map_plot", ".legend")
     for greyed in (150, 102, 52):
-        expect(legend.filter(has_text=f"outside the filter ({greyed})")).to_be_visible(timeout=20_000)
-    expect(page.get_by_text("recording · window 2 of 3")).to_be_visible()
+        expect(legend(page, "map_plot", f"outside the filter ({greyed})")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("recording · window 2 of 3").first).to_be_visible()
     assert "map_iteration=2" in page.url
-    expect(legend.filter(has_text="outside the filter")).to_have_count(0, timeout=20_000)
     expect(page.get_by_text("recording · window")).to_have_count(0, timeout=ON_SCREEN_MS)
+    at_rest(page)
+    expect(legend(page, "map_plot", "outside the filter")).to_have_count(0)
     drew_itself(page, 12)
     thumb = keyed(page, "map_threshold", "input")
     thumb.focus()
     thumb.press("End")
     expect(keyed(page, "map_threshold_said")).to_contain_text("18 appear")
-    expect(legend.filter(has_text="appears (18)")).to_be_visible()
+    expect(legend(page, "map_plot", "appears (18)")).to_be_visible()
 
 
 def test_without_webgl_the_map_is_drawn_all_the_same(serve, browser: Browser, explored: None) -> None:
@@ -182,13 +187,13 @@ def test_a_presenter_opens_the_recorded_run_and_tells_it(serve, context: Browser
     page.get_by_role("link", name="Explore it").click()
     expect(keyed(page, "map_plot", PLOT)).to_be_visible(timeout=MAP_MS)
     page.get_by_role("link", name="Overview").click()
-    expect(keyed(page, "overview_map", ".js-plotly-plot").first).to_be_visible()
+    expect(keyed(page, "overview_map", ".js-plotly-plot")).to_be_visible()
     at_rest(page)
     keyed(page, "overview_present", "button").click()
     for part, seen in (
-        ("The map", keyed(page, "overview_story_map", ".js-plotly-plot").first),
-        ("Training", keyed(page, "overview_story_training", ".js-plotly-plot").first),
-        ("Seeds", page.get_by_text("proposals were accepted")),
+        ("The map", keyed(page, "overview_story_map", ".js-plotly-plot")),
+        ("Training", keyed(page, "overview_story_training", ".js-plotly-plot")),
+        ("Seeds", saying(page, "proposals were accepted")),
     ):
         keyed(page, "overview_story").get_by_text(part, exact=True).click()
         expect(seen).to_be_visible(timeout=ON_SCREEN_MS)
@@ -197,12 +202,11 @@ def test_a_presenter_opens_the_recorded_run_and_tells_it(serve, context: Browser
     at_rest(page)
     page.evaluate(POINTS_SEEN, "overview_story_curves")
     keyed(page, "overview_play", "button").first.click()
-    legend = keyed(page, "overview_story_map", ".legend")
-    expect(legend.filter(has_text="seed (14)").first).to_be_visible()
+    expect(legend(page, "overview_story_map", "seed (14)")).to_be_visible()
     for number, kept in ((1, 43), (2, 80)):
-        expect(page.get_by_text(f"recording · window {number} of 3")).to_be_visible(timeout=ON_SCREEN_MS)
-        expect(legend.filter(has_text=f"kept ({kept})").first).to_be_visible()
-    expect(legend.filter(has_text="kept (121)").first).to_be_visible(timeout=ON_SCREEN_MS)
+        expect(page.get_by_text(f"recording · window {number} of 3").first).to_be_visible(timeout=ON_SCREEN_MS)
+        expect(legend(page, "overview_story_map", f"kept ({kept})")).to_be_visible()
+    expect(legend(page, "overview_story_map", "kept (121)")).to_be_visible(timeout=ON_SCREEN_MS)
     expect(page.get_by_text("recording · window")).to_have_count(0, timeout=ON_SCREEN_MS)
     drew_itself(page, 15)
     keyed(page, "overview_leave", "button").click()

@@ -14,7 +14,7 @@ from sedi_engine.exports.recording import record
 from sedi_engine.service import Service
 from store import runs
 from store.database import Store
-from tests.browser import ON_SCREEN_MS, at_rest, keyed, open_page, unfold
+from tests.browser import ON_SCREEN_MS, at_rest, keyed, open_page, saying, unfold
 from tests.pages.builder import explored
 
 pytestmark = pytest.mark.browser
@@ -73,7 +73,7 @@ def test_a_bad_recording_gets_its_sentence_and_a_good_one_its_screens(
         page.get_by_role("link", name=link).click()
         at_rest(page)
         expect(keyed(page, there).first).to_be_visible(timeout=ON_SCREEN_MS)
-        expect(page.get_by_text("This run was recorded elsewhere")).to_be_visible()
+        expect(saying(page, "This run was recorded elsewhere")).to_be_visible()
     server.stop()
     store = Store(folder)
     assert store.read(runs.run_ids) == ["r1"]

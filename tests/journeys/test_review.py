@@ -11,7 +11,7 @@ from playwright.sync_api import BrowserContext, expect
 from sedi_engine.service import Service
 from store import decisions
 from store.database import Store
-from tests.browser import keyed, open_page
+from tests.browser import keyed, open_page, saying
 from tests.pages.builder import in_review
 
 pytestmark = pytest.mark.browser
@@ -43,7 +43,7 @@ def test_decisions_outlive_refresh_second_tab_and_a_killed_server(
     expect(keyed(page, f"seeds_undo_{PROMOTE}")).to_be_visible()
     second = open_page(context, page.url)
     expect(keyed(second, f"seeds_undo_{EVICT}")).to_be_visible()
-    expect(second.get_by_text("2 undecided: going on now, they do nothing.")).to_be_visible()
+    expect(saying(second, "2 undecided: going on now, they do nothing.")).to_be_visible()
     server.kill()
     server.start()
     second.reload()

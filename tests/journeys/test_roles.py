@@ -15,7 +15,7 @@ from sedi_engine.logins import COOKIE, TICKET_HEADER
 from sedi_engine.service import Service
 from store.connection import fetch
 from store.database import Store
-from tests.browser import at_rest, drawn, keyed, open_page
+from tests.browser import at_rest, drawn, keyed, open_page, saying
 from tests.pages.builder import in_review, on_map
 from tests.secrets_file import ANNOTATOR, BY_SECRET, RESEARCHER, write
 
@@ -123,7 +123,7 @@ def test_two_names_on_an_open_server(reviewed: Path, secrets: Path, serve, conte
     expect(keyed(first, "shell_person").get_by_text("ana · researcher")).to_be_visible()
     second = open_page(context, f"{server.address}/seeds?seeds_part=Proposals&run=r1&me=ben")
     keyed(second, f"seeds_accept_{PROMOTE}", "button").click()
-    expect(second.get_by_text("accepted by ben")).to_be_visible()
+    expect(saying(second, "accepted by ben")).to_be_visible()
     first.reload()
     drawn(first)
     keyed(first, f"seeds_undo_{PROMOTE}", "button").click()
@@ -147,7 +147,7 @@ def test_a_secret_lets_in_and_is_kept_nowhere(
     server = serve()
     page = open_page(context, f"{server.address}/seeds?seeds_part=Proposals&run=r1")
     log_in(page, "ana", "not-the-secret")
-    expect(page.get_by_text("That is not the secret of any role.")).to_be_visible()
+    expect(saying(page, "That is not the secret of any role.")).to_be_visible()
     expect(keyed(page, "login_secret", "input")).to_have_value("")
     log_in(page, "ana", ANNOTATOR)
     expect(keyed(page, "shell_person").get_by_text("ana · annotator")).to_be_visible()
@@ -157,7 +157,7 @@ def test_a_secret_lets_in_and_is_kept_nowhere(
     assert ANNOTATOR not in page.url and kept["value"] not in page.url
     drawn(page)
     keyed(page, f"seeds_accept_{PROMOTE}", "button").click()
-    expect(page.get_by_text("accepted by ana")).to_be_visible()
+    expect(saying(page, "accepted by ana")).to_be_visible()
     expect(keyed(page, "seeds_resume", "button").first).to_be_disabled()
     page.reload()
     expect(keyed(page, "shell_person").get_by_text("ana · annotator")).to_be_visible()
@@ -182,7 +182,7 @@ def test_the_presentation_decides_nothing(reviewed: Path, secrets: Path, serve, 
     before = written(reviewed)
     server = serve()
     page = open_page(context, f"{server.address}/?run=r1&overview_present=true")
-    expect(page.get_by_text("A model writes tasks")).to_be_visible()
+    expect(saying(page, "A model writes tasks")).to_be_visible()
     press_everything(page)
     for path in ("map", "seeds", "runs"):
         other = open_page(context, f"{server.address}/{path}?run=r1&overview_present=true")
