@@ -146,9 +146,13 @@ def _address() -> str | None:
 
 
 def _keep_cookie() -> None:
-    """Have the browser change the ticket of a login, or of its end, for the cookie."""
-    if TICKET in st.session_state:
-        _change(key="login_change", data={"ticket": st.session_state[TICKET]}, on_done_change=_kept)
+    """Have the browser change the ticket of a login, or of its end, for the cookie.
+
+    Its place is there without it too: else all below would move up, and be mounted anew, once it is done.
+    """
+    with st.empty():
+        if TICKET in st.session_state:
+            _change(key="login_change", data={"ticket": st.session_state[TICKET]}, on_done_change=_kept)
 
 
 def _kept() -> None:
