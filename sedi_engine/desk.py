@@ -118,7 +118,7 @@ class Review(Part):
     def hold(self, wanted: Wanted, subjects: Sequence[str]) -> list[str]:
         """Put items before this person and nobody else; those that were still free."""
         mine = wanted.model_copy(update={"me": self.person.name})
-        return self._service.store.write(review.hold, mine, list(subjects), runs.now(), unseen=True)
+        return self._service.store.write(review.hold, mine, list(subjects), runs.now())
 
     @needs("annotator", "deciding")
     def decide_together(

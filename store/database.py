@@ -11,7 +11,6 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -62,7 +61,7 @@ class Store(Reader):
         except BaseException:
             self._connection.close()
             raise
-        self._work: queue.Queue[tuple[Callable[..., Any], tuple[Any, ...], Callable[[], None], Future[Any]] | None]
+        self._work: queue.Queue[tuple[Callable[..., Any], tuple[Any, ...], str | None, Future[Any]] | None]
         self._work = queue.Queue()
         self._thread = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
         self._closed = False
@@ -72,26 +71,20 @@ class Store(Reader):
         """The same store for those who only read it."""
         return Reader(self.folder, self._connection, self._answers)
 
-    def submit(
-        self, change: Callable[..., Result], *args: Any, events_of: str | None = None, unseen: bool = False
-    ) -> Future[Result]:
+    def submit(self, change: Callable[..., Result], *args: Any, events_of: str | None = None) -> Future[Result]:
         """Queue a writing function of a cursor; the future is done after the commit.
 
-        `events_of` names the run whose events are written, and nothing else is; `unseen` says that nothing is written
-        which a query marked in `store.kept` could show.
+        `events_of` names the run whose events are written, and nothing else is.
         """
         if self._closed:
             raise StoreError("The store is closed.", "Start the program again.")
         future: Future[Result] = Future()
-        written = (lambda: None) if unseen else partial(self._answers.written, events_of)
-        self._work.put((change, args, written, future))
+        self._work.put((change, args, events_of, future))
         return future
 
-    def write(
-        self, change: Callable[..., Result], *args: Any, events_of: str | None = None, unseen: bool = False
-    ) -> Result:
-        """Run a writing function of a cursor and wait for its commit; `events_of` and `unseen` as in `submit`."""
-        return self.submit(change, *args, events_of=events_of, unseen=unseen).result()
+    def write(self, change: Callable[..., Result], *args: Any, events_of: str | None = None) -> Result:
+        """Run a writing function of a cursor and wait for its commit; `events_of` as in `submit`."""
+        return self.submit(change, *args, events_of=events_of).result()
 
     def close(self) -> None:
         """Finish what is queued and let go of the file."""
@@ -105,12 +98,12 @@ class Store(Reader):
     def _write_all(self) -> None:
         cursor = self._connection.cursor()
         while (item := self._work.get()) is not None:
-            change, args, written, future = item
+            change, args, events_of, future = item
             try:
                 cursor.execute("BEGIN")
                 result = change(cursor, *args)
                 cursor.execute("COMMIT")
-                written()
+                self._answers.written(change, events_of)
             except BaseException as error:
                 _roll_back(cursor)
                 future.set_exception(_in_words(error))

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 Query = TypeVar("Query", bound=Callable[..., Any])
+Change = TypeVar("Change", bound=Callable[..., Any])
 Mark = tuple[int, int]
 MOST_ANSWERS = 256
-SCOPE = "kept_of_run"
+SCOPE, UNSEEN = "kept_of_run", "unseen_by_kept"
 
 
 def kept(query: Query) -> Query:
@@ -30,6 +31,12 @@ def kept_of_run(query: Query) -> Query:
     return query
 
 
+def unseen(change: Change) -> Change:
+    """Mark a writing function of a cursor: it writes nothing that a marked query could show."""
+    setattr(change, UNSEEN, True)
+    return change
+
+
 class Answers:
     """What was answered, and how much has been written since."""
 
@@ -39,8 +46,10 @@ class Answers:
         self._events: Counter[str] = Counter()
         self._others = 0
 
-    def written(self, run_id: str | None) -> None:
-        """Something is in the store now: the events of a run, or anything else."""
+    def written(self, change: Callable[..., Any], run_id: str | None) -> None:
+        """What `change` writes is in the store now: the events of a run, or anything else."""
+        if getattr(change, UNSEEN, False):
+            return
         with self._lock:
             if run_id is None:
                 self._others += 1

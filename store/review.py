@@ -14,6 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from store.connection import fetch, fetch_one
+from store.kept import unseen
 from store.map_view import SIGNALS
 from store.records import Record
 
@@ -242,6 +243,7 @@ def counts(cursor: Cursor, wanted: Wanted) -> dict[str, int]:
     return {"proposals": proposed["n"], **{name: found[f"{name}_"] for name in OF_CANDIDATES}, "library": seeds["n"]}
 
 
+@unseen
 def hold(cursor: Cursor, wanted: Wanted, subjects: list[str], now: datetime) -> list[str]:
     """Put items before a person and take back what was before him; those that he got, in their order.
 

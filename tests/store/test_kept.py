@@ -67,7 +67,7 @@ def test_what_is_put_before_a_person_leaves_every_answer(store: Store) -> None:
     asked = of_run("r1") + of_all("r1")
     before = [store.read(query, *args) for query, args in asked]
     wanted = Wanted(run_id="r1", queue="all", me="ana", lapsed=runs.now() - timedelta(minutes=10))
-    taken = store.write(review.hold, wanted, ["candidate:r1-0-0"], runs.now(), unseen=True)
+    taken = store.write(review.hold, wanted, ["candidate:r1-0-0"], runs.now())
     assert taken == ["candidate:r1-0-0"]
     assert all(store.read(query, *args) is old for (query, args), old in zip(asked, before, strict=True))
     assert not out_of_date(store, asked)
