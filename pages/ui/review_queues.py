@@ -103,7 +103,7 @@ def _narrowed(desk: Desk, run_id: str, wanted: Wanted) -> Wanted:
         iterations = st.multiselect("Windows", list(range(1, windows + 2)), key="seeds_iterations", **bound)
         origins = st.multiselect("Origin", ORIGINS, key="seeds_origins", **bound)
         people = [row["by"] for row in desk.store.read(review.people)]
-        by = st.selectbox("Decided by", people, index=None, key="seeds_by", placeholder="anybody")
+        by = st.selectbox("Decided by", people, index=None, key="seeds_by", placeholder="anybody", **bound)
         search = st.text_input("Words of the task", key="seeds_words", max_chars=200, **bound)
     st.session_state["seeds_remembered"] = {key: st.session_state.get(key) for key in FILTERS}
     return wanted.model_copy(

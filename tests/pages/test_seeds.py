@@ -4,6 +4,8 @@ from itertools import product
 
 import pytest
 
+from sedi_engine.curation import settings as curation_settings
+from sedi_engine.curation.settings import Curation
 from sedi_engine.service import Service
 from store import decisions, views
 from store import seeds as library
@@ -114,3 +116,15 @@ def test_a_decision_on_many_shows_a_sample_of_them_all(show: Open, service: Serv
     apart = len(everything) // len(sample)
     assert len(sample) == 5
     assert sample == everything[::apart][:5]
+
+
+def test_the_address_narrows_the_queue_to_what_one_person_decided(show: Open, service: Service) -> None:
+    in_review(service)
+    curation_settings.save(service.store.folder, Curation(overlap=2))
+    for candidate_id, by in (("r1-0-0", "ana"), ("r1-0-1", "ben")):
+        service.store.write(decisions.decide_candidates, [candidate_id], "accept", by)
+    app = show("seeds", queue="all", seeds_by="ana")
+    assert app.selectbox(key="seeds_by").value == "ana"
+    app.session_state["seeds_bulk"] = True
+    app.run()
+    assert app.dataframe[0].value["candidate"].tolist() == ["r1-0-0"]
