@@ -30,12 +30,13 @@ def show(desk: Desk, wanted: Wanted, settings: Curation) -> None:
         return
     with unfolded:
         _last(desk)
-        rows = desk.store.read(review.items, wanted, LISTED, novelty(desk, wanted))
+        measured = novelty(desk, wanted)
+        rows = desk.store.read(review.items, wanted, LISTED, measured)
         if not rows:
             st.text("The filter finds nothing.")
             return
         ticked = _tick(rows)
-        everything = desk.store.read(review.matching, wanted, novelty(desk, wanted)) if not ticked else []
+        everything = desk.store.read(review.matching, wanted, measured) if not ticked else []
         subjects = [rows[at]["subject"] for at in ticked] or everything
         _decide(desk, wanted, settings, subjects, bool(ticked))
 
