@@ -27,9 +27,10 @@ def clear() -> None:
 
 
 def clear_all() -> None:
-    """Look at nothing in particular, and have the map let go of what is drawn on it."""
+    """Look at nothing in particular, and have the map let go of what is drawn on it; for a widget's callback."""
     clear()
     st.session_state[CLEARED] = st.session_state.get(CLEARED, 0) + 1
+    st.rerun()  # the whole page, whichever fragment the widget is in
 
 
 def drawn_here(chart: str) -> bool:
@@ -41,20 +42,25 @@ def drawn_here(chart: str) -> bool:
 
 def show_step(step: int) -> None:
     """Look at the batch of an optimiser step."""
-    clear()
-    st.query_params["step"] = str(step)
+    _show("step", str(step))
 
 
 def show_item(subject: str) -> None:
     """Look at one task."""
-    clear()
-    st.query_params["item"] = subject
+    _show("item", subject)
 
 
 def show_region(corners: Corners) -> None:
     """Look at a region of the map."""
-    clear()
-    st.query_params["region"] = write(corners)
+    _show("region", write(corners))
+
+
+def _show(name: str, value: str) -> None:
+    """Write it into the address; one region after another is one change there, and not two."""
+    for other in NAMES:
+        if other != name:
+            st.query_params.pop(other, None)
+    st.query_params[name] = value
 
 
 def step() -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -20,13 +21,24 @@ export default function ({ setStateValue }) {
   if (!canvas.getContext("webgl2") && !canvas.getContext("webgl")) setStateValue("missing", true);
 }
 """
+DRAWN = """
+export default function ({ data, setTriggerValue }) {
+  requestAnimationFrame(() => setTimeout(() => setTriggerValue("drawn", data)));
+}
+"""
 _webgl = st.components.v2.component("webgl_probe", js=WEBGL)
+_drawn = st.components.v2.component("drawn_probe", js=DRAWN)
 
 
 def without_webgl() -> bool:
     """Whether this browser cannot draw with WebGL; known from the second run of the page on."""
     found = _webgl(key="map_webgl", default={"missing": False}, on_missing_change=lambda: None)
     return bool(found.missing)
+
+
+def once_drawn(key: str, what: str, then: Callable[[], None]) -> None:
+    """Call back once the browser shows what was drawn with this, for each other `what`."""
+    _drawn(key=key, data=what, on_drawn_change=then)
 
 
 def draw(service: Desk, run_id: str, rows: pd.DataFrame) -> tuple[View, pd.DataFrame, Moment]:
@@ -112,6 +124,7 @@ def _to_batch() -> None:
     """A click on a point of the curve: its batch on the map."""
     for point in st.session_state["map_curve"]["selection"]["points"][:1]:
         focus.show_step(int(point["x"]))
+        st.rerun()  # the whole page: the map lights them
 
 
 def newer(service: Desk, run_id: str) -> None:

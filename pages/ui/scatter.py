@@ -35,6 +35,7 @@ LOOKS = {
 CONTEXT = "outside the filter"
 CONFIG = {
     "scrollZoom": True,
+    "plotGlPixelRatio": 1.5,  # Plotly's own 2 looks the same, and is nearly twice the pixels at every lasso and zoom
     "displayModeBar": True,
     "modeBarButtonsToRemove": ["autoScale2d", "zoomIn2d", "zoomOut2d"],
 }

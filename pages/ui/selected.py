@@ -78,7 +78,15 @@ def _act(service: Desk, idents: list[str], *, ticked: bool) -> None:
 
 
 def _export(service: Desk, run_id: str, idents: list[str]) -> None:
-    with st.expander(f"Export {words.count(len(idents))} candidates", icon=":material/ios_share:"):
+    unfolded = st.expander(
+        f"Export {words.count(len(idents))} candidates",
+        icon=":material/ios_share:",
+        key="map_export",
+        on_change="rerun",
+    )
+    if not unfolded.open:
+        return
+    with unfolded:
         form = st.selectbox(
             "Format", FORMATS, format_func=exporting.FORMAT_WORDS.get, key="map_export_format", width=360
         )

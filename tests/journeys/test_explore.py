@@ -32,18 +32,20 @@ def explored(folder: Path) -> None:
     service.close()
 
 
-def lasso(page: Page) -> None:
-    """Draw around the left half of the map."""
+def lasso(page: Page, left: float, right: float) -> None:
+    """Draw around what lies between two shares of the map's width; the address says so."""
+    before = page.url
     keyed(page, "map_plot", ".modebar-btn[data-val=lasso]").click()
     box = keyed(page, "map_plot", PLOT).bounding_box()
     assert box is not None
-    corners = ((0.02, 0.02), (0.6, 0.02), (0.6, 0.98), (0.02, 0.98), (0.02, 0.03))
+    corners = ((left, 0.02), (right, 0.02), (right, 0.98), (left, 0.98), (left, 0.03))
     places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
     page.mouse.move(*places[0])
     page.mouse.down()
     for place in places[1:]:
         page.mouse.move(*place, steps=12)
     page.mouse.up()
+    expect(page).not_to_have_url(before)
 
 
 PLACE = """box => {
@@ -67,6 +69,11 @@ def selected(page: Page) -> int:
     return int(re.sub(r"\D", "", heading.inner_text()))
 
 
+def batches_said(page: Page) -> Locator:
+    """Which batches the curve beside the map says it lights."""
+    return saying(page, re.compile("^Batches of the selection"))
+
+
 def test_a_researcher_explores_a_run_and_a_colleague_sees_the_same(
     folder: Path, serve, context: BrowserContext, explored: None
 ) -> None:
@@ -76,15 +83,17 @@ def test_a_researcher_explores_a_run_and_a_colleague_sees_the_same(
     at_rest(page)
     choose(page, "map_color", "Drop reason")
     at_rest(page)
-    lasso(page)
-    page.wait_for_url("**region=*")
-    at_rest(page)
-    count = selected(page)
-    assert 0 < count < 174
-
-    colleague = open_page(context, page.url)
-    assert selected(colleague) == count
-    expect(keyed(colleague, "map_color", "input")).to_have_value("Drop reason")
+    for sides in ((0.02, 0.3), (0.4, 0.98)):  # what is drawn piece by piece is what a page shows that opens there
+        lasso(page, *sides)
+        colleague = open_page(context, page.url)
+        count = selected(colleague)
+        assert 0 < count < 174
+        expect(keyed(page, "map_selection").get_by_role("heading")).to_have_text(f"{count} tasks selected")
+        lit = batches_said(colleague).all_inner_texts()
+        expect(batches_said(page)).to_have_text(lit)
+        expect(keyed(colleague, "map_color", "input")).to_have_value("Drop reason")
+        colleague.close()
+    assert lit, "a part without a batch has no curve; the most of it has"
 
     keyed(page, "map_bulk_kind").get_by_text("Flag", exact=True).click()
     at_rest(page)
