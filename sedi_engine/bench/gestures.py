@@ -93,6 +93,7 @@ class Tab:
             before = self.page.evaluate(CLEARED)
             clear.click()
             self.page.wait_for_function(f"before => ![before, undefined].includes(({CLEARED})())", arg=before)
+            self.page.wait_for_selector(".st-key-map_table, .st-key-map_curve", state="detached")
             self.rest()
         self.page.locator(".st-key-map_plot .modebar-btn[data-val=lasso]").click()
         self.page.wait_for_function(ARMED)
@@ -128,6 +129,11 @@ def show_other_half(tab: Tab) -> float:
 def lasso(tab: Tab) -> float:
     """Draw around a fifth of the points: from letting go of the mouse until the table of them is there."""
     return tab.draw_around_a_fifth(".st-key-map_table canvas")
+
+
+def lasso_and_curve(tab: Tab) -> float:
+    """The same until the curve of the batches that hold them is there, which comes after the table."""
+    return tab.draw_around_a_fifth(".st-key-map_curve .main-svg")
 
 
 def bare_lasso(tab: Tab) -> float:

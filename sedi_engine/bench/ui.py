@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from sedi_engine.bench import large_store
 from sedi_engine.bench.browser import Server, chromium
-from sedi_engine.bench.gestures import Tab, bare_lasso, lasso, press_r, show_other_half
+from sedi_engine.bench.gestures import Tab, bare_lasso, lasso, lasso_and_curve, press_r, show_other_half
 from sedi_engine.bench.job import Job
 from sedi_engine.bench.large_store import RUN
 
@@ -100,6 +100,7 @@ PAGES = (
     Page("seeds", "seeds"),
     Page("runs", "runs"),
     Page("lasso", "map", lasso),
+    Page("lasso and curve", "map", lasso_and_curve, goal=None),
     Page("lasso", "map", lasso, "lasso on the figure", None),
     Page("map", "map", press_r, "figure", TO_FIGURE),
     Page("map drawn anew", "map", show_other_half, "figure drawn anew", TO_FIGURE),
