@@ -115,7 +115,11 @@ def curves(
 
 
 def _lit(figure: Figure, rows: Rows, form: str, lit: Collection[int]) -> None:
-    """Steps that are looked at: a single one with a line through both curves, a few ringed, many as a rug below."""
+    """Steps that are looked at: a single one with a line through both curves, a few ringed, many as a rug below.
+
+    A step that the run does not have is nowhere: the axis does not reach for it.
+    """
+    lit = {row["step"] for row in rows} & set(lit)
     if len(lit) == 1:
         figure.add_vline(x=min(lit), line={"color": VERMILION, "width": 1.5, "dash": "dot"}, row="all", col=1)
     elif len(lit) <= MOST_RINGED:

@@ -219,21 +219,31 @@ def test_the_norm_and_the_signals_invent_no_number() -> None:
     assert training_charts.norm_values(rows, "detrended") == [None] * 4
 
 
-@pytest.mark.parametrize("many", [2, training_charts.MOST_RINGED, training_charts.MOST_RINGED + 1, 120])
-def test_every_step_that_is_looked_at_is_marked_on_both_curves(many: int) -> None:
-    steps = [
+def plain_steps(number: int) -> list[dict[str, object]]:
+    return [
         {"run_id": "r1", "step": n, "iteration": 1, "loss": 2.0, "heldout_loss": None, "grad_norm": 1.0,
          "grad_norm_detrended": 0.0, "response_tokens": 9, "superseded": False, "attractive": n == 3}
-        for n in range(1, 121)
+        for n in range(1, number + 1)
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("many", [2, training_charts.MOST_RINGED, training_charts.MOST_RINGED + 1, 120])
+def test_every_step_that_is_looked_at_is_marked_on_both_curves(many: int) -> None:
     lit = range(121 - many, 121)
-    drawn = training_charts.curves({"r1": steps}, "raw", False, lit)
+    drawn = training_charts.curves({"r1": plain_steps(120)}, "raw", False, lit)
     ringed = [set(one.x) for one in drawn.data if one.name == "looked at"]
     rugs = [
         {int(tick.partition(",")[0]) for tick in one.path.split("M")[1:]} for one in drawn.layout.shapes if one.path
     ]
     assert ringed + rugs == [set(lit), set(lit)]
     assert bool(rugs) == (many > training_charts.MOST_RINGED)
+
+
+def test_a_step_that_the_run_does_not_have_is_not_marked() -> None:
+    runs = {"r1": plain_steps(12)}
+    assert training_charts.curves(runs, "raw", False, (10**8,)) == training_charts.curves(runs, "raw", False, ())
+    beside = training_charts.curves(runs, "raw", False, (5, 10**8))
+    assert beside == training_charts.curves(runs, "raw", False, (5,)) and beside.layout.shapes
 
 
 def spoilt(store: Store, what: str) -> None:
