@@ -50,8 +50,12 @@ def show(service: Any, annotator: str, left: int | None = None, now: datetime | 
 
 
 def summary(rows: Sequence[Mapping[str, Any]], annotator: str, left: int | None) -> str:
-    """One's own pace, the team's, and how long what is left takes at the team's."""
-    pace = sum(row["last_hour"] for row in rows)
+    """What oneself and the team decided, and how long what is left takes those who decided in the last hour.
+
+    Everybody goes on with the usual time between two decisions: what was decided in one go tells nothing of it.
+    """
+    last_hour = sum(row["last_hour"] for row in rows)
+    per_s = sum(1 / row["median_s"] for row in rows if row["last_hour"] and row["median_s"])
     own = next((row for row in rows if row["annotator"] == annotator), None)
     said = [
         f"{annotator}: {own['decided']:,} decided, {own['last_hour']:,} in the last hour, {own['today']:,} today."
@@ -59,9 +63,9 @@ def summary(rows: Sequence[Mapping[str, Any]], annotator: str, left: int | None)
         else f"{annotator}: nothing decided yet."
     ]
     if len(rows) > 1 or not own:
-        said.append(f"Team: {sum(row['decided'] for row in rows):,} decided, {pace:,} in the last hour.")
+        said.append(f"Team: {sum(row['decided'] for row in rows):,} decided, {last_hour:,} in the last hour.")
     if left is not None:
-        lasts = f", {words.duration(3600 * left / pace)} at the last hour’s pace" if left and pace else ""
+        lasts = f", {words.duration(left / per_s)} at the usual pace" if left and per_s else ""
         said.append(f"Left: {left:,}{lasts}.")
     return " ".join(said)
 

@@ -42,7 +42,7 @@ def test_nobody_and_one_person_are_told_what_is_missing(app: AppTest, service: S
     service.store.write(decisions.decide, kept(service, 1)[0], "accept", "ada")
     said = texts(app.run())
     assert "Agreement needs two people" in said
-    assert "ada: 1 decided, 1 in the last hour, 1 today. Left: 30, 30 h 00 min at the last hour’s pace." in said
+    assert "ada: 1 decided, 1 in the last hour, 1 today. Left: 30." in said, "one decision is no pace"
 
 
 def test_few_items_give_no_number_and_enough_give_kappa_beside_credit(app: AppTest, service: Service) -> None:
@@ -76,6 +76,16 @@ def test_three_people_are_measured_together_and_two_by_two(app: AppTest, service
     assert "Krippendorff’s α" in set(table["measure"])
 
 
+def row_of(annotator: str, last_hour: int, median_s: float | None) -> dict[str, object]:
+    return {"annotator": annotator, "decided": 900, "last_hour": last_hour, "today": 900, "median_s": median_s}
+
+
 def test_what_is_left_has_no_time_without_a_pace() -> None:
-    row = {"annotator": "ada", "decided": 9, "last_hour": 0, "today": 0}
-    assert summary([row], "ada", 4) == "ada: 9 decided, 0 in the last hour, 0 today. Left: 4."
+    for nobody in (row_of("ada", 0, 6.0), row_of("ada", 1, None)):
+        assert summary([nobody], "ada", 4).endswith(" Left: 4.")
+
+
+def test_what_is_left_is_shared_by_those_who_decide_now_however_much_they_did_in_one_go() -> None:
+    rows = [row_of("ada", 3, 6.0), row_of("bo", 60_000, 12.0), row_of("cy", 0, 1.0)]
+    assert summary(rows[:1], "ada", 100).endswith(" Left: 100, 10 min 00 s at the usual pace.")
+    assert summary(rows, "ada", 100).endswith(" Left: 100, 6 min 40 s at the usual pace.")
