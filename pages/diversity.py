@@ -98,13 +98,20 @@ def chosen_tasks(run_id: str, rows: pd.DataFrame, passes: Mask) -> None:
 
 
 def show(run_id: str) -> None:
-    """The map of a run, the task or the region that is looked at."""
+    """The map of a run with what came since, once it is made."""
     if not map_state.show(service, run_id):
         return
     rows = mapping.frame(service.store, run_id)
-    if not len(rows):
+    if len(rows):
+        explore(run_id, rows)
+    else:
         st.caption("The tasks of this run appear here once they are embedded.")
-        return
+    if shell.is_alive(service.store.read(views.pulse, run_id)["status"]):
+        map_controls.newer(service, run_id)
+
+
+def explore(run_id: str, rows: pd.DataFrame) -> None:
+    """The map, and the task or the region that is looked at."""
     empty = emptiness.found(service, run_id, rows)
     view, rows, moment = map_controls.draw(service, run_id, rows)
     subject = focus.item()
@@ -125,5 +132,3 @@ def show(run_id: str) -> None:
 service = shell.open_service()
 chosen_run = shell.run_to_explore(service, PAGE, "Diversity map")
 show(chosen_run)
-if shell.is_alive(service.store.read(views.pulse, chosen_run)["status"]):
-    map_controls.newer(service, chosen_run)
