@@ -32,7 +32,8 @@ def show(service: Desk, run_id: str, rows: pd.DataFrame) -> None:
     with st.container(key="map_selection"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.subheader(f"{len(rows):,} tasks selected", anchor=False)
-            st.text(" · ".join(f"{count:,} {name}" for name, count in rows["status"].value_counts().items()))
+            counts = [f"{count:,} {name}" for name, count in rows["status"].value_counts().items()]
+            st.text(" · ".join([*counts, *([f"the first {ROWS_SHOWN:,} listed"] if len(rows) > ROWS_SHOWN else [])]))
             st.button("Clear", icon=":material/close:", key="map_clear", on_click=focus.clear_all)
         ticked = st.dataframe(
             rows.head(ROWS_SHOWN)[list(COLUMNS)].rename(columns=COLUMNS),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import focus, mapping, scatter, training_charts
+from pages.ui import focus, mapping, scatter, selected, training_charts
 from pages.ui.record import difference
 from sedi_engine.seeds import library_seeds
 from sedi_engine.service import Service
@@ -108,6 +108,18 @@ def test_a_region_in_the_address_selects_what_lies_in_it_and_decides_it_together
     app.button(key="map_bulk").click().run()
     assert not app.exception
     assert service.store.read(map_view.frame, "r1")["decision"].eq("flag").sum() == 144
+
+
+def test_a_selection_of_more_than_is_listed_says_how_many_are(
+    open_at: Show, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explored(service.store)
+    everything = {"region": "-9,-9;9,-9;9,9;-9,9"}
+    assert "listed" not in texts(open_at("diversity", **everything))
+    monkeypatch.setattr(selected, "ROWS_SHOWN", 20)
+    app = open_at("diversity", **everything)
+    assert "the first 20 listed" in texts(app)
+    assert len(app.dataframe[0].value) == 20
 
 
 @pytest.mark.parametrize("query", [{"step": "99"}, {"step": "x"}, {"region": "1;2"}, {"region": "nan,1;2,3;4,5"}])
