@@ -94,7 +94,7 @@ def chosen_tasks(run_id: str, rows: pd.DataFrame, passes: Mask) -> None:
         st.caption("Nothing on the map is in this selection.")
         st.button("Clear", icon=":material/close:", key="map_clear", on_click=focus.clear_all)
     if BEHIND in st.session_state:
-        map_controls.once_drawn("map_chosen_drawn", focus.write(focus.region()), lambda: st.rerun("map_batches"))
+        map_controls.once_drawn("map_chosen_drawn", st.query_params.get("region", ""), lambda: st.rerun("map_batches"))
 
 
 def show(run_id: str) -> None:
