@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
@@ -32,9 +33,14 @@ def explored(folder: Path) -> None:
     service.close()
 
 
+def region(address: str) -> str | None:
+    """The region of the map that an address holds; other parts of it come when the widgets are drawn."""
+    return dict(parse_qsl(urlsplit(address).query)).get("region")
+
+
 def lasso(page: Page, left: float, right: float) -> None:
-    """Draw around what lies between two shares of the map's width; the address says so."""
-    before = page.url
+    """Draw around what lies between two shares of the map's width, and wait until the address says so."""
+    before = region(page.url)
     keyed(page, "map_plot", ".modebar-btn[data-val=lasso]").click()
     box = keyed(page, "map_plot", PLOT).bounding_box()
     assert box is not None
@@ -45,7 +51,7 @@ def lasso(page: Page, left: float, right: float) -> None:
     for place in places[1:]:
         page.mouse.move(*place, steps=12)
     page.mouse.up()
-    expect(page).not_to_have_url(before)
+    page.wait_for_url(lambda address: region(address) not in (None, before))
 
 
 PLACE = """box => {
