@@ -81,11 +81,14 @@ def row_of(annotator: str, last_hour: int, median_s: float | None) -> dict[str, 
 
 
 def test_what_is_left_has_no_time_without_a_pace() -> None:
-    for nobody in (row_of("ada", 0, 6.0), row_of("ada", 1, None)):
-        assert summary([nobody], "ada", 4).endswith(" Left: 4.")
+    for last_hour, median_s in ((0, 6.0), (1, None)):
+        said = summary([row_of("ada", last_hour, median_s)], "ada", 4)
+        assert said == f"ada: 900 decided, {last_hour} in the last hour, 900 today. Left: 4."
 
 
 def test_what_is_left_is_shared_by_those_who_decide_now_however_much_they_did_in_one_go() -> None:
     rows = [row_of("ada", 3, 6.0), row_of("bo", 60_000, 12.0), row_of("cy", 0, 1.0)]
-    assert summary(rows[:1], "ada", 100).endswith(" Left: 100, 10 min 00 s at the usual pace.")
-    assert summary(rows, "ada", 100).endswith(" Left: 100, 6 min 40 s at the usual pace.")
+    own = "ada: 900 decided, 3 in the last hour, 900 today."
+    team = "Team: 2,700 decided, 60,003 in the last hour."
+    assert summary(rows[:1], "ada", 100) == f"{own} Left: 100, 10 min 00 s at the usual pace."
+    assert summary(rows, "ada", 100) == f"{own} {team} Left: 100, 6 min 40 s at the usual pace."
