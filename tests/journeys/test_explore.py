@@ -138,10 +138,10 @@ def test_a_researcher_explores_a_run_and_a_colleague_sees_the_same(
     assert 0 < flagged <= count
 
 
-POINTS_SEEN = """key => {
+POINTS_SEEN = """selector => {
     window.pointsSeen = [];
     const look = () => {
-        const plots = [...document.querySelectorAll(`.st-key-${key}:not([data-retained=true]) .js-plotly-plot`)];
+        const plots = [...document.querySelectorAll(selector)];
         const points = plots.at(-1)?._fullData?.[0]?.x?.length;
         if (points && pointsSeen.at(-1) !== points) pointsSeen.push(points);
     };
@@ -149,9 +149,14 @@ POINTS_SEEN = """key => {
 }"""
 
 
+def of_playing(key: str, inside: str) -> str:
+    """Selects inside a chart that plays: its page is drawn so often that it is hardly ever at rest, and stale then."""
+    return f".st-key-{key}:not({RETAINED}) {inside}"
+
+
 def legend(page: Page, key: str, words: str) -> Locator:
-    """The legend with these words of a chart that plays: its page is drawn so often that it hardly ever is at rest."""
-    return page.locator(f".st-key-{key}:not({RETAINED}) .legend").filter(has_text=words).first
+    """The legend with these words of a chart that plays."""
+    return page.locator(of_playing(key, ".legend")).filter(has_text=words).first
 
 
 def drew_itself(page: Page, steps: int) -> None:
@@ -168,7 +173,7 @@ def test_windows_play_and_a_threshold_moves_points(serve, context: BrowserContex
     page = open_page(context, f"{server.address}/map?run=r1")
     expect(keyed(page, "map_plot", PLOT)).to_be_visible(timeout=MAP_MS)
     at_rest(page)
-    page.evaluate(POINTS_SEEN, "map_curve")
+    page.evaluate(POINTS_SEEN, of_playing("map_curve", ".js-plotly-plot"))
     keyed(page, "map_play", "button").first.click()
     for greyed in (150, 102, 52):
         expect(legend(page, "map_plot", f"outside the filter ({greyed})")).to_be_visible(timeout=20_000)
@@ -215,7 +220,7 @@ def test_a_presenter_opens_the_recorded_run_and_tells_it(serve, context: Browser
     expect(page.get_by_role("link", name="Generate")).to_have_count(0)
     keyed(page, "overview_story").get_by_text("The map", exact=True).click()
     at_rest(page)
-    page.evaluate(POINTS_SEEN, "overview_story_curves")
+    page.evaluate(POINTS_SEEN, of_playing("overview_story_curves", ".js-plotly-plot"))
     keyed(page, "overview_play", "button").first.click()
     expect(legend(page, "overview_story_map", "seed (14)")).to_be_visible()
     for number, kept in ((1, 43), (2, 80)):
